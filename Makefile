@@ -1,0 +1,56 @@
+# Everything that one does with Retinue, by name. `make demo` and `make test` need Python 3.11+ and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name '*.proto')
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+
+.PHONY: help demo serve test test-all check format protos bench clean
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.cpu ## Start the services, send real pictures, print a table, write annotated PNGs to out/
+	$(BIN)/python -m loadtests.demo
+
+serve: .venv/.cpu ## Start the services and keep them running
+	$(BIN)/python -m loadtests.serve
+
+test: .venv/.dev ## Run the tests that take seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/.dev ## Run every test, slow ones too
+	$(BIN)/python -m pytest
+
+check: .venv/.dev ## Lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## Format the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+protos: .venv/.dev ## Generate the Python stubs of the protos again
+	$(BIN)/python hatch_build.py
+
+bench: .venv/.dev ## What serving costs beside the bare loop
+	$(BIN)/python -m loadtests.benchmarks.classification
+
+clean: ## Remove everything that was made here
+	rm -rf .venv out build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "this Python has no working venv module (Debian: apt-get install python3-venv)"; rm -rf .venv; exit 1; }
+
+# The service's environment: what it takes to serve on a CPU, no PyTorch.
+.venv/.cpu: .venv/bin/python $(SETUP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu]'
+	@touch $@
+
+# The developer's environment: the service's and all that tests, checks and training need.
+.venv/.dev: .venv/.cpu
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

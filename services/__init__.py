@@ -1,0 +1,1 @@
+"""The services: leaf applications, started as `python -m services.<name>`, imported only by their tests."""

@@ -1,0 +1,1 @@
+"""Classification: a picture in, its most likely labels out."""

@@ -1,0 +1,173 @@
+"""The edge: requests checked and turned into items, answers into messages; the only file here that knows the wire."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import grpc
+
+from retinue.classification.v1 import classification_pb2 as pb
+from retinue.classification.v1 import classification_pb2_grpc
+from retinue.common.v1 import image_pb2, model_pb2
+from retinue.runtime.engine import Engine
+from retinue.runtime.errors import InvalidInput, NotSupported
+from retinue.runtime.manifest import Manifest
+from retinue.runtime.models import Models
+from retinue.runtime.ticket import Ticket
+from retinue.serving.call import Call, current_call
+from retinue.serving.item import Begun
+from retinue.serving.metrics import Metrics
+from retinue.serving.settings import ServiceSettings
+from retinue.serving.stream import OrderedStream
+from retinue.serving.wire import image_info_of, model_ref_of, picture_of, timings_of
+from services.classification.pipeline import Activation, Classification, ClassificationItem, ClassificationOptions
+
+ClassificationEngine = Engine[ClassificationItem, Classification]
+ClassificationTicket = Ticket[ClassificationItem, Classification]
+ClassificationBegun = Begun[ClassificationItem, Classification]
+
+_ACTIVATIONS: Final[Mapping[int, Activation | None]] = {
+    pb.ACTIVATION_UNSPECIFIED: None,
+    pb.ACTIVATION_SOFTMAX: "softmax",
+    pb.ACTIVATION_SIGMOID: "sigmoid",
+}
+_DEFAULTS: Final = ClassificationOptions()
+
+
+class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServicer):
+    """Answers the RPCs of `retinue.classification.v1.ClassificationService`.
+
+    Args:
+        models: the engines.
+        metrics: where pictures are counted.
+        settings: limits on pictures and batches.
+    """
+
+    def __init__(
+        self, models: Models[ClassificationItem, Classification], metrics: Metrics, settings: ServiceSettings
+    ) -> None:
+        self._models = models
+        self._metrics = metrics
+        self._limits = settings.images.limits
+        self._max_batch_count = settings.images.max_batch_count
+
+    def Classify(
+        self,
+        request: pb.ClassifyRequest,
+        context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
+    ) -> pb.ClassifyResponse:
+        """Classify one picture."""
+        call = current_call()
+        engine = self._engine(request.model, call)
+        options = _options_of(request.options, engine.manifest)
+        ticket = self._submit(engine, request.image, "image", options, call)
+        ticket.wait()
+        call.facts.update(queue_s=round(ticket.timings.queue_s, 6), batch_size=ticket.timings.batch_size)
+        return _response_of(request.image.id, ticket)
+
+    def BatchClassify(
+        self,
+        request: pb.BatchClassifyRequest,
+        context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
+    ) -> pb.BatchClassifyResponse:
+        """Classify several pictures, each answered or failed on its own."""
+        call = current_call()
+        count = len(request.images)
+        if not 1 <= count <= self._max_batch_count:
+            raise InvalidInput("images", f"has {count} pictures; 1 to {self._max_batch_count} are allowed")
+        engine = self._engine(request.model, call)
+        options = _options_of(request.options, engine.manifest)
+        call.facts["item_count"] = count
+
+        def begin(index: int, image: image_pb2.Image) -> ClassificationBegun:
+            return Begun.of(image.id, lambda: self._submit(engine, image, f"images[{index}]", options, call))
+
+        begun = [begin(index, image) for index, image in enumerate(request.images)]
+        return pb.BatchClassifyResponse(results=[self._result_of(item, call) for item in begun])
+
+    def ClassifyStream(
+        self,
+        request_iterator: Iterator[pb.ClassifyStreamRequest],
+        context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
+    ) -> Iterator[pb.ClassifyStreamResponse]:
+        """Classify pictures as they come, answers in the order of the requests."""
+        call = current_call()
+
+        def begin(message: pb.ClassifyStreamRequest) -> ClassificationBegun:
+            request = message.request
+            return Begun.of(request.image.id, lambda: self._submit_request(request, call))
+
+        for begun in OrderedStream(request_iterator, begin, call.caller):
+            call.facts["item_count"] = call.facts.get("item_count", 0) + 1
+            yield pb.ClassifyStreamResponse(result=self._result_of(begun, call))
+
+    def _submit_request(self, request: pb.ClassifyRequest, call: Call) -> ClassificationTicket:
+        engine = self._engine(request.model, call)
+        return self._submit(engine, request.image, "image", _options_of(request.options, engine.manifest), call)
+
+    def _engine(self, model: model_pb2.ModelRef, call: Call) -> ClassificationEngine:
+        engine = self._models.get(model.name, model.version)
+        call.facts["model"] = f"{engine.manifest.name}@{engine.manifest.version}"
+        return engine
+
+    def _submit(
+        self,
+        engine: ClassificationEngine,
+        image: image_pb2.Image,
+        field: str,
+        options: ClassificationOptions,
+        call: Call,
+    ) -> ClassificationTicket:
+        picture = picture_of(image, self._limits, field)
+        self._metrics.image_bytes.observe(picture.byte_count)
+        item = ClassificationItem(picture, options)
+        return engine.submit(item, call.caller, byte_count=picture.byte_count)
+
+    def _result_of(self, begun: ClassificationBegun, call: Call) -> pb.ClassifyResult:
+        failure = begun.wait_failure(call, self._metrics)
+        if failure is not None or begun.ticket is None:
+            return pb.ClassifyResult(image_id=begun.image_id, error=failure)
+        return pb.ClassifyResult(image_id=begun.image_id, response=_response_of(begun.image_id, begun.ticket))
+
+
+def _options_of(options: pb.ClassificationOptions, manifest: Manifest) -> ClassificationOptions:
+    """Return a caller's options, checked.
+
+    Raises:
+        InvalidInput: one is out of range.
+        NotSupported: features are wanted and the model has none.
+    """
+    top_k = options.top_k if options.HasField("top_k") else _DEFAULTS.top_k
+    if top_k < 1:
+        raise InvalidInput("options.top_k", f"is {top_k}; at least 1 is allowed")
+    if not 0.0 <= options.score_threshold <= 1.0:  # written so that NaN fails it
+        raise InvalidInput("options.score_threshold", f"is {options.score_threshold}; 0 to 1 are allowed")
+    if options.activation not in _ACTIVATIONS:
+        raise InvalidInput("options.activation", f"{options.activation} is no Activation of this version")
+    if options.return_embedding and manifest.output.embedding is None:
+        raise NotSupported(f"model {manifest.name} has no embedding to return", model=manifest.name)
+    return ClassificationOptions(
+        top_k=top_k,
+        score_threshold=options.score_threshold,
+        activation=_ACTIVATIONS[options.activation],
+        is_logits_wanted=options.return_logits,
+        is_embedding_wanted=options.return_embedding,
+    )
+
+
+def _response_of(image_id: str, ticket: ClassificationTicket) -> pb.ClassifyResponse:
+    answer = ticket.wait()
+    names = answer.manifest.labels
+    return pb.ClassifyResponse(
+        image_id=image_id,
+        labels=[
+            pb.ScoredLabel(label=model_pb2.Label(id=label_id, name=names[label_id]), score=score)
+            for label_id, score in zip(answer.label_ids.tolist(), answer.scores.tolist(), strict=True)
+        ],
+        unknown_score=answer.unknown_score,
+        is_unknown=answer.is_unknown,
+        logits=None if answer.logits is None else answer.logits.tolist(),
+        embedding=None if answer.embedding is None else answer.embedding.tolist(),
+        image_info=image_info_of(ticket.item.picture.info),
+        model=model_ref_of(answer.manifest),
+        timings=timings_of(ticket.timings),
+    )

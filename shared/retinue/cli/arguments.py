@@ -1,0 +1,140 @@
+"""What the `retinue` command understands. Imports nothing heavy: each command's work lies in a module of its own."""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+DEFAULT_SERVER = "127.0.0.1:50051"
+DEFAULT_ROOT = Path("models")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, and leave with exit code 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    """Prints the installed version; looked up only when asked for."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 - argparse's signature
+        values: str | Sequence[object] | None,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        from importlib.metadata import version  # noqa: PLC0415 - costs more than the parser itself
+
+        sys.stdout.write(f"retinue {version('retinue')}\n")
+        parser.exit()
+
+
+def build_parser() -> Parser:
+    """Return the parser; its result names the module to run in ``command``."""
+    parser = Parser(prog="retinue", description="Services that see: ask them, and look after their models.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_classify(commands.add_parser("classify", help="name what is on pictures", description=_CLASSIFY))
+    models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
+    _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
+    return parser
+
+
+_CLASSIFY = """Ask a classification service what is on pictures. Exit code 1 if any picture has no answer."""
+_MODELS = """Look after model repositories on this machine: folders of <model>/<version>/model.yaml."""
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.classify")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="a file, a folder (with all below it) or a 'pattern'"
+    )
+    parser.add_argument(
+        "--server", metavar="HOST:PORT", default=DEFAULT_SERVER, help="the service (%(default)s); several by commas"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME[@VERSION]", help="the model to ask; default: the service's own default"
+    )
+    parser.add_argument("--top-k", type=_count, metavar="N", help="labels per picture, best first")
+    parser.add_argument("--score-threshold", type=_share, metavar="X", help="leave out labels below this score, 0 to 1")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per picture and line")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the pictures with their labels drawn, as PNG")
+    parser.add_argument(
+        "--timeout-s", type=_seconds, default=10.0, metavar="S", help="longest wait for the next answer (%(default)s)"
+    )
+
+
+def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
+    listing = commands.add_parser("list", help="list the models")
+    listing.set_defaults(command="retinue.cli.models_list")
+    showing = commands.add_parser("show", help="show what a model's manifest says")
+    showing.set_defaults(command="retinue.cli.models_show")
+    showing.add_argument("model", metavar="NAME[@VERSION]")
+    verifying = commands.add_parser("verify", help="check digests, and that each graph loads and answers")
+    verifying.set_defaults(command="retinue.cli.models_verify")
+    verifying.add_argument("models", metavar="NAME[@VERSION]", nargs="*", help="what to check; default: everything")
+    for parser in (listing, showing, verifying):
+        parser.add_argument(
+            "--root",
+            type=Path,
+            action="append",
+            metavar="DIR",
+            help=f"a model repository ({DEFAULT_ROOT}); may be repeated",
+        )
+    _add_import(commands.add_parser("import", help="make a model package of a PyTorch checkpoint"))
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.models_import")
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a .pt, .pth or .safetensors file")
+    parser.add_argument("--name", required=True, help="what to call the model")
+    parser.add_argument("--version", default="1", help="what to call this version (%(default)s)")
+    parser.add_argument("--root", type=Path, default=DEFAULT_ROOT, metavar="DIR", help="the repository (%(default)s)")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="names of the classes, one a line, by class id")
+    parser.add_argument("--architecture", metavar="NAME", help="what it must be; default: what it turns out to be")
+    parser.add_argument(
+        "--preprocessing", metavar="NAME", help="how pictures were prepared; default: told by the names"
+    )
+    parser.add_argument("--image-size", type=_count, metavar="N", help="side of the input, pixels; default: as trained")
+    parser.add_argument("--activation", choices=("softmax", "sigmoid"), default="softmax", help="(%(default)s)")
+    parser.add_argument("--licence", metavar="SPDX", default="unknown", help="licence of the weights (%(default)s)")
+    parser.add_argument("--source", metavar="TEXT", help="who made the weights, from what")
+    parser.add_argument("--description", metavar="TEXT", default="", help="one sentence for people")
+    parser.add_argument("--overwrite", action="store_true", help="replace a package of that name and version")
+
+
+def _count(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

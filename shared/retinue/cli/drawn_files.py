@@ -1,0 +1,64 @@
+"""Drawn answers as files: one PNG per picture, none written over another or over a picture that was asked about."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from retinue.cli.refusal import Refused
+from retinue.client.classification_answer import Classification
+from retinue.client.drawing import draw_classification
+from retinue.runtime.errors import InvalidInput
+from retinue.runtime.picture import PictureLimits, open_picture
+
+_LIMITS = PictureLimits(max_bytes=2**30, max_pixels=500_000_000)  # wide: the service has its own and took the picture
+_MAX_STEM_BYTES = 200  # file systems end at 255 for the whole name
+
+
+class DrawnFiles:
+    """A folder for drawn answers.
+
+    Args:
+        folder: made if it is not there.
+        pictures: files that are not to be written over.
+
+    Raises:
+        Refused: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, pictures: Iterable[Path]) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"--out {folder}: {error.strerror}") from error
+        self._folder = folder.resolve()
+        # Without regard to case, since some file systems have none.
+        self._taken = {str(path.resolve()).casefold() for path in pictures}
+        self._tried: Counter[str] = Counter()
+
+    def write(self, picture: Path, answer: Classification) -> str:
+        """Draw the answer on its picture and return what went wrong; empty if nothing did."""
+        try:
+            pixels = open_picture(picture.read_bytes(), _LIMITS).pixels()
+            drawn = np.ascontiguousarray(draw_classification(pixels, answer)[:, :, ::-1])
+            self.place(picture).write_bytes(cv2.imencode(".png", drawn)[1].tobytes())
+        except OSError as error:
+            return f"{error.filename}: {error.strerror}"
+        except InvalidInput as error:
+            return f"{picture}: {error.problem}"
+        return ""
+
+    def place(self, picture: Path) -> Path:
+        """Return where a picture's drawing goes: another file at every call."""
+        stem = os.fsdecode(os.fsencode(picture.stem)[:_MAX_STEM_BYTES])
+        while True:
+            self._tried[stem] += 1
+            number = self._tried[stem]
+            path = self._folder / (f"{stem}-labels.png" if number == 1 else f"{stem}-labels-{number}.png")
+            key = str(path).casefold()
+            if key not in self._taken:
+                self._taken.add(key)
+                return path

@@ -1,0 +1,39 @@
+"""What a backend is: something that runs one graph on arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output of a graph; ``shape`` holds None where a side may vary."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class Backend(Protocol):
+    """A loaded graph; `run` may be called from several threads at once."""
+
+    @property
+    def provider(self) -> str:
+        """What runs it: ``cpu``, ``cuda`` or ``tensorrt``."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, TensorInfo]:
+        """The graph's inputs by name."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, TensorInfo]:
+        """The graph's outputs by name."""
+        ...
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """Return the named outputs for these inputs."""
+        ...

@@ -1,0 +1,95 @@
+"""The model repository: which packages there are under ``<root>/<model>/<version>/``, and which are broken.
+
+A broken package is listed with its reason and never hides a good version beside it. Where two roots hold the same model
+and version, the first root wins, so that a user's root can shadow the embedded default.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from retinue.runtime.errors import ModelNotFound, PackageInvalid
+from retinue.runtime.package import Package, open_package
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPackage:
+    """A folder that looks like a package and is not."""
+
+    folder: Path
+    name: str
+    version: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What a scan of the roots found."""
+
+    roots: tuple[Path, ...]
+    found: tuple[Package, ...]
+    broken: tuple[BrokenPackage, ...]
+
+    def packages(self) -> list[Package]:
+        """Return every good package, by name, then from the oldest version to the latest."""
+        return list(self.found)
+
+    def find(self, name: str, version: str = "") -> Package:
+        """Return the package of that exact version, or the latest good one where ``version`` is empty.
+
+        Raises:
+            ModelNotFound: there is none.
+        """
+        matching = [package for package in self.found if package.name == name and version in ("", package.version)]
+        if not matching:
+            known = ", ".join(sorted({package.name for package in self.found})) or "none"
+            asked = f"{name}@{version}" if version else name
+            raise ModelNotFound(f"no model {asked}; known models: {known}", model=name, version=version)
+        return matching[-1]
+
+
+def scan(roots: Iterable[Path]) -> Repository:
+    """Return what lies under the roots; nothing is loaded, no file but `model.yaml` is read.
+
+    A root that does not exist holds nothing; one that cannot be read is broken, and so is a model's folder. Folders
+    that start with a dot are passed over.
+    """
+    roots = tuple(roots)
+    found: dict[tuple[str, str], Package] = {}
+    broken: list[BrokenPackage] = []
+    models = (model for root in roots for model in _folders(root, broken))
+    for folder in (version for model in models for version in _folders(model, broken)):
+        try:
+            package = open_package(folder)
+        except PackageInvalid as error:
+            broken.append(BrokenPackage(folder, folder.parent.name, folder.name, error.message))
+            continue
+        found.setdefault((package.name, package.version), package)
+    ordered = sorted(found.values(), key=lambda package: (package.name, version_key(package.version)))
+    return Repository(roots, tuple(ordered), tuple(broken))
+
+
+def version_key(version: str) -> list[tuple[int, int, str]]:
+    """Return the sort key that puts version 10 after version 9 and 1.2 after 1.1.
+
+    Runs of digits compare as numbers and after text, and so does the end: ``1.0-rc`` comes before ``1.0``.
+
+    >>> sorted(["10", "9", "1.2", "1.10", "1.2-rc", "v2"], key=version_key)
+    ['v2', '1.2-rc', '1.2', '1.10', '9', '10']
+    """
+    parts = re.findall(r"\d+|[^\d._-]+", version)
+    return [*((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), (1, -1, "")]
+
+
+def _folders(parent: Path, broken: list[BrokenPackage]) -> list[Path]:
+    try:
+        children = sorted(parent.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        broken.append(BrokenPackage(parent, parent.name, "", f"the folder cannot be read: {error.strerror}"))
+        return []
+    # Unlike Path.is_dir, os.path.isdir never raises: a link into a forbidden place is no folder of ours.
+    return [child for child in children if not child.name.startswith(".") and os.path.isdir(child)]  # noqa: PTH112

@@ -1,0 +1,239 @@
+"""The host of a service: it listens, loads the models, says ready, and on SIGTERM drains without losing an answer."""
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from retinue.oip import open_inference_pb2_grpc
+from retinue.runtime.cores import available_cores
+from retinue.runtime.engine import Engine, EngineSize
+from retinue.runtime.errors import ProviderMissing
+from retinue.runtime.models import Models
+from retinue.runtime.onnx_backend import OnnxBackend
+from retinue.runtime.package import Package
+from retinue.runtime.pipeline import Pipeline
+from retinue.runtime.repository import scan
+from retinue.serving.health import Health
+from retinue.serving.interceptor import RpcInterceptor
+from retinue.serving.logs import configure_logs, log_settings
+from retinue.serving.metrics import Load, Metrics
+from retinue.serving.oip import OpenInferenceServicer
+from retinue.serving.pool import HandlerPool
+from retinue.serving.settings import ServiceSettings
+from retinue.serving.side_port import SidePort
+from retinue.serving.tensor_model import TensorModels
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+OIP_SERVICE = "inference.GRPCInferenceService"
+_KEEPALIVE_FLOOR_MS = 5_000  # clients may ping this often, idle or not, and are not sent away for it
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[Item, Answer]):
+    """What a service brings to its host.
+
+    Args:
+        task: which packages are its own.
+        full_name: full name of its gRPC service.
+        embedded_root: the repository that ships with it.
+        default_model: which of those answers where a request and the settings name none.
+        build: makes a pipeline of a package and its backend.
+        add_to_server: adds the servicer to a server.
+        tensor_models: its models as the Open Inference Protocol sees them.
+    """
+
+    task: str
+    full_name: str
+    embedded_root: Path
+    default_model: str
+    build: Callable[[Package, OnnxBackend], Pipeline[Item, Answer]]
+    add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, ServiceSettings], None]
+    tensor_models: Callable[[Models[Item, Answer], ServiceSettings], TensorModels]
+
+
+class Host(Generic[Item, Answer]):
+    """One service in one process.
+
+    Args:
+        service: what is served.
+        settings: how.
+
+    Raises:
+        OSError: a port is taken.
+    """
+
+    def __init__(self, service: Service[Item, Answer], settings: ServiceSettings) -> None:
+        self._service = service
+        self._settings = settings
+        registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        self.metrics = Metrics(registry)
+        roots = (*settings.models.roots, *((service.embedded_root,) if settings.models.is_embedded_served else ()))
+        self.models: Models[Item, Answer] = Models(
+            scan(roots),
+            task=service.task,
+            selection=settings.models.load,
+            default_name=settings.models.default or service.default_model,
+        )
+        self._control_pool = ThreadPoolExecutor(4, thread_name_prefix="control")
+        self._pool = HandlerPool(settings.grpc.max_in_flight_calls)
+        self.health = Health((service.full_name, OIP_SERVICE), self._control_pool)
+        self.metrics.observe_load(self._loads, lambda: self._pool.in_flight)
+        self._server = grpc.server(
+            self._pool,
+            interceptors=[RpcInterceptor(self.metrics, self._pool, self._control_pool)],
+            options=_options(settings),
+        )
+        service.add_to_server(self._server, self.models, self.metrics, settings)
+        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            OpenInferenceServicer(_WhileReady(service.tensor_models(self.models, settings), self.health)), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        names = (service.full_name, OIP_SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        host, port = _host_and_port(settings.grpc.address)
+        self.grpc_port = self._bind(host, port)
+        host, port = _host_and_port(settings.http.address)
+        self._side_port = SidePort(host, port, registry, lambda: self.health.is_ready)
+        self.http_port = self._side_port.port
+        self._stop_asked: SimpleQueue[None] = SimpleQueue()
+        self._has_failed = False
+
+    def ask_to_stop(self, *_: object) -> None:
+        """Begin the drain; safe to call from a signal handler, since this queue's `put` can interrupt its own `get`."""
+        self._stop_asked.put(None)
+
+    def run(self) -> int:
+        """Serve until asked to stop; return the exit code of the process.
+
+        Models are loaded in a thread of their own, which a process that is told to end does not wait for.
+
+        Returns:
+            0 after a drain, 1 where no model could be loaded.
+        """
+        self._server.start()
+        self._side_port.start()
+        _log.info("listening", grpc_port=self.grpc_port, http_port=self.http_port, service=self._service.full_name)
+        threading.Thread(target=self._load, name="model-loader", daemon=True).start()
+        self._stop_asked.get()
+        self._drain()
+        return int(self._has_failed)
+
+    def _load(self) -> None:
+        """Load the models and say that the server is ready, or ask it to stop where there is none."""
+        try:
+            self.models.load(self._build)
+        except ProviderMissing as error:
+            _log.error("provider_missing", problem=error.message)
+        finally:  # also where a fault of ours ends this thread, with its traceback on stderr
+            if self.models.is_ready:
+                self.health.set_ready(is_ready=True)
+                _log.info("ready", models=[f"{status.name}@{status.version}" for status in self.models.statuses()])
+            else:
+                _log.error("no_model_loaded", roots=[str(root) for root in self._settings.models.roots])
+                self._has_failed = True
+                self.ask_to_stop()
+
+    def _drain(self) -> None:
+        """Say NOT_SERVING, let clients see it, then let what is under way end."""
+        _log.info("draining", delay_s=self._settings.grpc.drain_delay_s, grace_s=self._settings.grpc.grace_s)
+        was_ready = self.health.is_ready
+        self.health.end()
+        if was_ready:
+            threading.Event().wait(self._settings.grpc.drain_delay_s)
+        stopped = self._server.stop(self._settings.grpc.grace_s)
+        self.health.close()
+        stopped.wait()
+        self.models.close(timeout_s=1.0)
+        self._side_port.stop()
+        _log.info("stopped")
+
+    def _build(self, package: Package) -> Engine[Item, Answer]:
+        engine = self._settings.engine
+        backend = OnnxBackend(
+            package.path("model.onnx"),
+            providers=engine.providers,
+            threads=engine.threads,
+            is_fallback_allowed=engine.is_fallback_allowed,
+        )
+        size = EngineSize(
+            workers=engine.workers or max(1, available_cores() // engine.threads),
+            max_batch_size=engine.max_batch_size,
+            max_queue_items=engine.max_queue_count,
+            max_queue_bytes=engine.max_queue_bytes,
+        )
+        observer = self.metrics.engine_observer(package.name, package.version)
+        return Engine(package.manifest, self._service.build(package, backend), size, observer)
+
+    def _bind(self, host: str, port: int) -> int:
+        try:
+            return self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:  # gRPC's way to say that the port is taken
+            raise OSError(f"grpc.address {host}:{port} cannot be bound") from error
+
+    def _loads(self) -> Sequence[Load]:
+        return [
+            Load(engine.manifest.name, engine.manifest.version, engine.pipeline.provider, engine.queue_length)
+            for engine in self.models.engines()
+        ]
+
+
+class _WhileReady:
+    """Tensor models that are ready while the server says so: not before they are loaded, not while it drains."""
+
+    def __init__(self, models: TensorModels, health: Health) -> None:
+        self._health = health
+        self.get = models.get
+        self.index = models.index
+
+    @property
+    def is_ready(self) -> bool:
+        return self._health.is_ready
+
+
+def serve(service: Service[Any, Any], settings: ServiceSettings) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code of the process."""
+    configure_logs(settings.log)
+    log_settings(settings)
+    try:
+        host = Host(service, settings)
+    except OSError as error:
+        _log.error("port_taken", problem=str(error))
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, host.ask_to_stop)
+    return host.run()
+
+
+def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
+    grpc_settings = settings.grpc
+    return [
+        ("grpc.max_receive_message_length", grpc_settings.max_message_bytes),
+        ("grpc.max_send_message_length", grpc_settings.max_message_bytes),
+        ("grpc.max_connection_age_ms", round(grpc_settings.max_connection_age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(grpc_settings.grace_s * 1000)),
+        ("grpc.so_reuseport", 0),  # a second service on the same port must fail, not share it unseen
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_FLOOR_MS),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _KEEPALIVE_FLOOR_MS),
+    ]
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -1,0 +1,172 @@
+"""The one interceptor: around every RPC, it admits, times, counts, logs and turns errors into statuses.
+
+It is the only place on the way of an RPC that catches every exception. A condition (`RetinueError`) becomes the status
+of `retinue.serving.status`; anything else is a fault of ours, told as INTERNAL with a fixed text and logged with its
+traceback.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+import structlog
+from grpc_status import rpc_status
+
+from retinue.runtime.errors import Cancelled, Overloaded
+from retinue.serving.call import REQUEST_ID_KEY, Call
+from retinue.serving.metrics import Metrics
+from retinue.serving.pool import HandlerPool
+from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
+
+# Asked by machines every few seconds; they need no line in the log, and no place among the calls.
+_UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
+_RETRY_AFTER_S = 0.1
+_log = structlog.get_logger(__name__)
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
+HandlerOrNone: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+
+
+class RpcInterceptor(grpc.ServerInterceptor):
+    """Wraps every handler but those of health and reflection.
+
+    Args:
+        metrics: where RPCs are counted.
+        pool: the threads that handlers run in; a call that finds none free is refused.
+        control_pool: the threads that refuse it, so that a refusal never waits for the work it refuses to join.
+    """
+
+    def __init__(self, metrics: Metrics, pool: HandlerPool, control_pool: ThreadPoolExecutor) -> None:
+        self._metrics = metrics
+        self._pool = pool
+        self._control_pool = control_pool
+        self._admitted: dict[str, Handler] = {}
+        self._refused: dict[str, Handler] = {}
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], HandlerOrNone],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> HandlerOrNone:
+        """Return the wrapped handler, made once per method; called in gRPC's polling thread, so it must be quick."""
+        method = handler_call_details.method
+        kept = self._refused if self._pool.is_full else self._admitted
+        handler = kept.get(method)
+        if handler is not None:
+            return handler
+        inner = continuation(handler_call_details)
+        if inner is None or method.startswith(_UNWATCHED):
+            return inner
+        self._admitted[method] = _rewrapped(inner, self._watched(method, inner, _behaviour(inner)))
+        refuse = self._watched(method, inner, _refuse)
+        refuse.experimental_thread_pool = self._control_pool  # type: ignore[attr-defined]  # read by gRPC
+        self._refused[method] = _rewrapped(inner, refuse)
+        return kept[method]
+
+    def _watched(self, method: str, handler: Handler, behaviour: Behaviour) -> Behaviour:
+        """Return the behaviour with everything around it; a generator where the response is a stream."""
+        watch = _Watch(self._metrics, method, handler)
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            call = watch.begin(context)
+            try:
+                response = behaviour(request, context)
+            except Exception as error:  # noqa: BLE001 - this is the one interceptor
+                watch.abort(call, context, error)
+            watch.end(call, "OK")
+            return response
+
+        def answer_stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            call = watch.begin(context)
+            try:
+                yield from behaviour(request, context)
+            except GeneratorExit:  # gRPC lets go of the generator when the caller is gone
+                watch.end(call, failure_of(call.departure(), call.request_id).code.name)
+                raise
+            except Exception as error:  # noqa: BLE001 - this is the one interceptor
+                watch.abort(call, context, error)
+            watch.end(call, "OK")
+
+        return answer_stream if handler.response_streaming else answer
+
+
+class _Watch:
+    """Counts and logs the RPCs of one method; label lookups are done once."""
+
+    def __init__(self, metrics: Metrics, method: str, handler: Handler) -> None:
+        service, _, name = method.lstrip("/").partition("/")
+        labels = (_kind(handler), service, name)
+        self._method = method
+        self._metrics = metrics
+        self._started = metrics.started.labels(*labels)
+        self._handling = metrics.handling.labels(*labels)
+        self._handled = {code.name: metrics.handled.labels(*labels, code.name) for code in POSSIBLE_CODES}
+
+    def begin(self, context: grpc.ServicerContext) -> Call:
+        self._started.inc()
+        call = Call(self._method, context)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
+        return call
+
+    def end(self, call: Call, code: str, **facts: object) -> None:
+        duration_s = call.duration_s
+        self._handling.observe(duration_s)
+        self._handled[code].inc()
+        log = _log.debug if code == grpc.StatusCode.CANCELLED.name else _log.info
+        log(
+            "rpc_ended",
+            method=self._method,
+            code=code,
+            duration_s=round(duration_s, 6),
+            request_id=call.request_id,
+            **call.facts,
+            **facts,
+        )
+
+    def abort(self, call: Call, context: grpc.ServicerContext, error: Exception) -> NoReturn:
+        if isinstance(error, (Cancelled, grpc.RpcError)):  # the latter is how gRPC's request iterator says it
+            error = call.departure()
+        failure: Failure = failure_of(error, call.request_id)
+        if failure.is_ours:
+            _log.error("rpc_failed", method=self._method, request_id=call.request_id, exc_info=error)
+        if isinstance(error, Overloaded):
+            self._metrics.rejected.labels(error.cause).inc()
+        self.end(call, failure.code.name, reason=failure.status.message)
+        status = rpc_status.to_status(failure.status)
+        trailing = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
+        context.set_trailing_metadata(trailing)
+        context.abort(failure.code, failure.status.message)
+
+
+def _refuse(request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG001 - a handler's signature
+    raise Overloaded("the server handles as many calls as it can", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
+
+
+def _behaviour(handler: Handler) -> Behaviour:
+    behaviours = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+    return next(behaviour for behaviour in behaviours if behaviour is not None)
+
+
+def _rewrapped(handler: Handler, behaviour: Behaviour) -> Handler:
+    """Return a handler of the same kind and message types with another behaviour."""
+    makers = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    make = makers[handler.request_streaming, handler.response_streaming]
+    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+def _kind(handler: Handler) -> str:
+    """Return the RPC's kind as the ecosystem's dashboards spell it."""
+    kinds = {
+        (False, False): "unary",
+        (False, True): "server_stream",
+        (True, False): "client_stream",
+        (True, True): "bidi_stream",
+    }
+    return kinds[handler.request_streaming, handler.response_streaming]

@@ -1,0 +1,53 @@
+"""One item of a batch or stream under way: its ticket, or why it was refused; an item's failure stays its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+import structlog
+from google.rpc.status_pb2 import Status
+
+from retinue.runtime.errors import Cancelled, DeadlineExceeded, Overloaded, RetinueError
+from retinue.runtime.ticket import Answer, Item, Ticket
+from retinue.serving.call import Call
+from retinue.serving.metrics import Metrics
+from retinue.serving.status import failure_of
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[Item, Answer]):
+    """An item that is on its way, or was refused before it was."""
+
+    image_id: str
+    ticket: Ticket[Item, Answer] | None
+    refusal: RetinueError | None
+
+    @classmethod
+    def of(cls, image_id: str, submit: Callable[[], Ticket[Item, Answer]]) -> "Begun[Item, Answer]":
+        """Return the item that ``submit`` puts on its way, or its refusal."""
+        try:
+            return cls(image_id, submit(), None)
+        except RetinueError as error:
+            return cls(image_id, None, error)
+
+    def wait_failure(self, call: Call, metrics: Metrics) -> Status | None:
+        """Return, as soon as it is settled, why this item has no answer; None where its ticket holds one.
+
+        Raises:
+            Cancelled: the whole call is void.
+            DeadlineExceeded: likewise.
+        """
+        error = self.ticket.wait_error() if self.ticket is not None else self.refusal
+        if error is None:
+            return None
+        if isinstance(error, (Cancelled, DeadlineExceeded)):
+            raise error
+        failure = failure_of(error, call.request_id)
+        call.facts["failed_items"] = call.facts.get("failed_items", 0) + 1
+        if failure.is_ours:
+            _log.error("item_failed", method=call.method, request_id=call.request_id, exc_info=error)
+        if isinstance(error, Overloaded):
+            metrics.rejected.labels(error.cause).inc()
+        return failure.status

@@ -1,0 +1,76 @@
+"""The thread that writes the log, so that no request waits for a file.
+
+Handler threads only append to a queue. Writing in them would cost more than the write: each gives up the interpreter
+while it writes, and has to win it back among all the others. What cannot be written as fast as it comes, because nobody
+reads the pipe, is dropped and counted rather than kept without bound.
+"""
+
+import atexit
+import threading
+import time
+from collections import deque
+from typing import TextIO
+
+MAX_WAITING_LINES = 65_536
+_GATHER_S = 0.02  # lines that come within this are written together
+
+
+class LogWriter:
+    """Writes lines to a file from a thread of its own, in order, until `close`; what waits at exit is written then.
+
+    Its methods are those that structlog calls on a logger.
+
+    Args:
+        file: where lines go.
+        gather_s: how long lines are gathered before they are written together, seconds.
+    """
+
+    def __init__(self, file: TextIO, gather_s: float = _GATHER_S) -> None:
+        self._file = file
+        self._gather_s = gather_s
+        self._lines: deque[str] = deque()
+        self._lost_count = 0
+        self._arrival = threading.Event()
+        self._writing = threading.Lock()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def msg(self, line: str) -> None:
+        """Have a line written soon."""
+        if len(self._lines) >= MAX_WAITING_LINES:
+            self._lost_count += 1
+            return
+        self._lines.append(line)
+        if self._is_closed:
+            self.flush()
+        elif not self._arrival.is_set():
+            self._arrival.set()
+
+    debug = info = warning = error = critical = exception = msg
+
+    def flush(self) -> None:
+        """Write what waits, now."""
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if self._lost_count:
+                lines.append(f'{{"event": "log_lines_lost", "level": "warning", "count": {self._lost_count}}}')
+                self._lost_count = 0
+            if lines:
+                self._file.write("\n".join(lines) + "\n")
+                self._file.flush()
+
+    def close(self) -> None:
+        """Write what waits and end the thread; later lines are written by whoever logs them."""
+        self._is_closed = True
+        self._arrival.set()
+        self._thread.join(timeout=1.0)
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._arrival.wait()
+            time.sleep(0 if self._is_closed else self._gather_s)
+            self._arrival.clear()
+            self.flush()

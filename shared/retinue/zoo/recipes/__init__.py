@@ -1,0 +1,1 @@
+"""Seeded training recipes of the embedded models, each runnable as a module, and of the demo's sample pictures."""

@@ -1,0 +1,142 @@
+"""How a service starts, refuses and stops: real processes, real signals."""
+
+import socket
+import threading
+from collections import Counter
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from loadtests.service_process import ServiceFailed, ServiceProcess
+from retinue.classification.v1 import classification_pb2, classification_pb2_grpc
+from retinue.client import CallFailed, ClassificationClient, Overloaded
+
+PICTURE = np.zeros((64, 64, 3), np.uint8)
+
+
+def test_sigterm_under_load_loses_no_answer(tmp_path: Path) -> None:
+    """Every call that began before the port closed is answered; what comes after is told UNAVAILABLE, nothing else."""
+    request = classification_pb2.ClassifyRequest()
+    request.image.raw.height = request.image.raw.width = 64
+    request.image.raw.pixels = PICTURE.tobytes()
+    codes: Counter[grpc.StatusCode] = Counter()
+    enough = threading.Event()
+
+    with ServiceProcess("classification", tmp_path / "service.log") as service:
+
+        def load() -> None:
+            with grpc.insecure_channel(service.target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                stub = classification_pb2_grpc.ClassificationServiceStub(channel)
+                while grpc.StatusCode.UNAVAILABLE not in codes:
+                    try:
+                        stub.Classify(request, timeout=10)
+                        codes[grpc.StatusCode.OK] += 1
+                    except grpc.RpcError as error:
+                        codes[error.code()] += 1
+                    if codes[grpc.StatusCode.OK] > 200:
+                        enough.set()
+
+        threads = [threading.Thread(target=load) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(30)
+        service.terminate()
+        for thread in threads:
+            thread.join(30)
+        assert service.wait() == 0
+        events = [event["event"] for event in service.events()]
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+    assert events.index("draining") < events.index("stopped")
+
+
+def test_a_client_that_watches_health_sees_no_error_when_a_replica_goes(tmp_path: Path) -> None:
+    with (
+        ServiceProcess("classification", tmp_path / "first.log", {"RETINUE_GRPC__DRAIN_DELAY_S": "1"}) as first,
+        ServiceProcess("classification", tmp_path / "second.log") as second,
+        ClassificationClient([first.target, second.target]) as client,
+    ):
+        answered = 0
+        while answered < 100:
+            client.classify(PICTURE)
+            answered += 1
+        first.terminate()
+        goes = threading.Thread(target=first.wait)
+        goes.start()
+        while goes.is_alive():
+            client.classify(PICTURE)
+        for _ in range(100):
+            client.classify(PICTURE)
+
+
+def test_a_full_queue_is_told_at_once_and_the_rest_is_answered(tmp_path: Path) -> None:
+    settings = {
+        "RETINUE_ENGINE__WORKERS": "1",
+        "RETINUE_ENGINE__MAX_BATCH_SIZE": "1",
+        "RETINUE_ENGINE__MAX_QUEUE_COUNT": "2",
+    }
+    large = np.random.default_rng(0).integers(0, 256, (3000, 3000, 3), np.uint8)
+    outcomes: Counter[str] = Counter()
+    with (
+        ServiceProcess("classification", tmp_path / "service.log", settings) as service,
+        ClassificationClient(service.target) as client,
+    ):
+
+        def ask() -> None:
+            for _ in range(4):
+                try:
+                    client.classify(large)
+                    outcomes["answered"] += 1
+                except Overloaded as error:
+                    outcomes["refused"] += 1
+                    assert error.retry_after_s is not None
+                    assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert outcomes["answered"] + outcomes["refused"] == 32
+    assert outcomes["answered"] >= 4
+    assert outcomes["refused"] >= 1
+
+
+def test_a_passed_deadline_is_told_as_such(tmp_path: Path) -> None:
+    large = np.zeros((4000, 4000), np.uint8)
+    with (
+        ServiceProcess("classification", tmp_path / "service.log", {"RETINUE_ENGINE__WORKERS": "1"}) as service,
+        ClassificationClient(service.target) as client,
+    ):
+        with pytest.raises(CallFailed) as caught:
+            client.classify(large, timeout_s=0.001)
+        assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert client.classify(PICTURE).labels  # and the service goes on
+
+
+@pytest.mark.parametrize(
+    ("settings", "exit_code", "words"),
+    [
+        ({"RETINUE_ENGINE__WORKRES": "2"}, 2, "RETINUE_ENGINE__WORKRES"),
+        ({"RETINUE_ENGINE__WORKERS": "0"}, 2, "engine.workers"),
+        ({"RETINUE_MODELS__IS_EMBEDDED_SERVED": "false"}, 1, "no_model_loaded"),
+        ({"RETINUE_ENGINE__PROVIDERS": '["cuda"]'}, 1, "provider_missing"),
+    ],
+)
+def test_a_service_that_cannot_serve_says_why_and_ends(
+    tmp_path: Path, settings: dict[str, str], exit_code: int, words: str
+) -> None:
+    process = ServiceProcess("classification", tmp_path / "service.log", settings)
+    with pytest.raises(ServiceFailed, match=words), process:
+        pass
+    assert process.wait() == exit_code
+
+
+def test_a_taken_port_is_told_and_not_shared(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = {"RETINUE_GRPC__ADDRESS": f"127.0.0.1:{taken.getsockname()[1]}"}
+        process = ServiceProcess("classification", tmp_path / "service.log", settings)
+        with pytest.raises(ServiceFailed, match="port_taken"), process:
+            pass
+        assert process.wait() == 1

@@ -1,0 +1,109 @@
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from retinue.classification.v1 import classification_pb2 as pb
+from retinue.cli.main import main
+from tests.unit.client.scripted_service import Running, result_for
+
+ENVIRONMENT = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+RUN = "import sys; from retinue.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_help_is_there_without_the_heavy_libraries() -> None:
+    """Imports are what costs time: grpc 0.1 s, cv2 and pydantic as much again."""
+    code = """
+import sys
+from retinue.cli.main import main
+assert main(["--help"]) == 0
+heavy = {"cv2", "grpc", "numpy", "onnxruntime", "pydantic", "rich", "torch"} & sys.modules.keys()
+assert not heavy, heavy
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "classify" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["unknown"],
+        ["models"],
+        ["classify"],
+        ["classify", "a.png", "--top-k", "0"],
+        ["classify", "a.png", "--top-k", "x"],
+        ["classify", "a.png", "--score-threshold", "1.5"],
+        ["classify", "a.png", "--score-threshold", "nan"],
+        ["classify", "a.png", "--timeout-s", "0"],
+        ["classify", "a.png", "--timeout-s", "inf"],
+        ["classify", "a.png", "--server", "nowhere"],
+        ["classify", "a.png", "--model", "@2"],
+        ["models", "import", "weights.pth"],
+        ["models", "list", "--root", "no/such/folder"],
+    ],
+)
+def test_a_wrong_command_is_one_line_and_exit_code_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("retinue")
+    assert captured.err.count("\n") == 1
+
+
+def test_the_version_is_that_of_the_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"1.2.3 of {name}")
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "retinue 1.2.3 of retinue\n"
+
+
+def test_a_pipe_whose_reader_leaves_is_no_traceback(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "models", "list", "--root", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # before anything is written: importing takes longer than this
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+def test_an_interrupt_ends_quietly_with_the_code_that_shells_expect(served: Running, pictures: Path) -> None:
+    is_asked = threading.Event()
+
+    def hanging(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[pb.ClassifyStreamResponse]:
+        is_asked.set()
+        yield pb.ClassifyStreamResponse(result=result_for(next(requests).request.image))
+        served.service.released.wait()
+
+    served.service.on_stream = hanging
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "classify", str(pictures), "--server", served.address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    ) as process:
+        assert is_asked.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert complaint == ""

@@ -1,0 +1,144 @@
+"""A classification service on a real port whose answers each test writes itself."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import HealthServicer
+
+from retinue.classification.v1 import classification_pb2 as pb
+from retinue.classification.v1 import classification_pb2_grpc
+from retinue.common.v1 import image_pb2, model_pb2
+
+
+def answer(image_id: str = "", *, name: str = "cat", score: float = 0.75) -> pb.ClassifyResponse:
+    """Return a complete answer."""
+    millisecond = duration_pb2.Duration(nanos=1_000_000)
+    return pb.ClassifyResponse(
+        image_id=image_id,
+        labels=[
+            pb.ScoredLabel(label=model_pb2.Label(id=3, name=name), score=score),
+            pb.ScoredLabel(label=model_pb2.Label(id=0, name="dog"), score=0.125),
+        ],
+        unknown_score=0.5,
+        is_unknown=False,
+        image_info=image_pb2.ImageInfo(
+            width=40, height=30, exif_orientation=6, is_orientation_applied=True, format=image_pb2.IMAGE_FORMAT_JPEG
+        ),
+        model=model_pb2.ModelRef(name="pets", version="2"),
+        timings=model_pb2.Timings(queue=millisecond, infer=duration_pb2.Duration(seconds=1), batch_size=4),
+    )
+
+
+def error_status(
+    code: int = code_pb2.INVALID_ARGUMENT, reason: str = "INVALID_IMAGE", retry_after_s: float | None = None
+) -> status_pb2.Status:
+    """Return a status with the details that the services send."""
+    info, retry = any_pb2.Any(), any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="retinue", metadata={"field": "image"}))
+    details = [info]
+    if retry_after_s is not None:
+        nanos = round(retry_after_s * 1e9)
+        retry.Pack(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=nanos)))
+        details.append(retry)
+    return status_pb2.Status(code=code, message="image: it cannot be read", details=details)
+
+
+def failing(image_id: str = "", status: status_pb2.Status | None = None) -> pb.ClassifyResult:
+    """Return the result of a picture that failed."""
+    return pb.ClassifyResult(image_id=image_id, error=error_status() if status is None else status)
+
+
+def result_for(image: image_pb2.Image) -> pb.ClassifyResult:
+    """Return an answer, or an error for pictures whose bytes are ``bad``."""
+    if image.encoded == b"bad":
+        return failing(image.id)
+    return pb.ClassifyResult(image_id=image.id, response=answer(image.id))
+
+
+def _classify(request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+    return answer(request.image.id)
+
+
+def _batch(request: pb.BatchClassifyRequest, context: grpc.ServicerContext) -> pb.BatchClassifyResponse:
+    return pb.BatchClassifyResponse(results=[result_for(image) for image in request.images])
+
+
+def _stream(
+    requests: Iterator[pb.ClassifyStreamRequest], context: grpc.ServicerContext
+) -> Iterator[pb.ClassifyStreamResponse]:
+    for request in requests:
+        yield pb.ClassifyStreamResponse(result=result_for(request.request.image))
+
+
+@dataclass
+class ScriptedService(classification_pb2_grpc.ClassificationServiceServicer):
+    """Keeps what it was asked and answers by functions that a test may replace."""
+
+    on_classify: Callable[[Any, grpc.ServicerContext], Any] = _classify
+    on_batch: Callable[[Any, grpc.ServicerContext], Any] = _batch
+    on_stream: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]] = _stream
+    requests: list[Any] = field(default_factory=list)
+    metadata: list[dict[str, str | bytes]] = field(default_factory=list)
+    times_remaining_s: list[float | None] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+    """For handlers that hang: set when the test is over."""
+
+    def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
+        self._keep(request, context)
+        return self.on_classify(request, context)
+
+    def BatchClassify(self, request: pb.BatchClassifyRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._keep(request, context)
+        return self.on_batch(request, context)
+
+    def ClassifyStream(  # noqa: N802
+        self, request_iterator: Iterator[pb.ClassifyStreamRequest], context: grpc.ServicerContext
+    ) -> Iterator[Any]:
+        self._keep(None, context)
+        yield from self.on_stream(request_iterator, context)
+
+    def _keep(self, request: Any, context: grpc.ServicerContext) -> None:
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.times_remaining_s.append(context.time_remaining())
+
+
+@dataclass
+class Running:
+    """A service that is being served."""
+
+    service: ScriptedService
+    health: HealthServicer
+    address: str
+
+    def set_ready(self, *, is_ready: bool) -> None:
+        """Say by the readiness service whether calls are welcome."""
+        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+        self.health.set("retinue.readiness", serving if is_ready else not_serving)
+
+
+@contextmanager
+def running(*, is_ready: bool = True) -> Iterator[Running]:
+    """Serve a fresh scripted service on a free port."""
+    pool = ThreadPoolExecutor(max_workers=8)
+    server = grpc.server(pool)
+    service, health = ScriptedService(), HealthServicer()
+    classification_pb2_grpc.add_ClassificationServiceServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    served = Running(service, health, f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+    served.set_ready(is_ready=is_ready)
+    server.start()
+    try:
+        yield served
+    finally:
+        service.released.set()
+        server.stop(None).wait()
+        pool.shutdown()

@@ -1,0 +1,180 @@
+"""What a scan finds: every good package, and every broken one beside it with its reason."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retinue.runtime.errors import ModelNotFound
+from retinue.runtime.repository import Repository, scan, version_key
+from tests.unit.runtime.numbers_read import write_package
+
+
+def names(repository: Repository) -> list[str]:
+    """Return the good packages in the order of the repository."""
+    return [f"{package.name}@{package.version}" for package in repository.packages()]
+
+
+def test_packages_come_by_name_then_from_the_oldest_version_to_the_latest(tmp_path: Path) -> None:
+    for name, version in (("b", "1"), ("a", "10"), ("a", "9"), ("a", "1.2"), ("a", "1.10"), ("a", "10-rc")):
+        write_package(tmp_path, name, version)
+
+    assert names(scan([tmp_path])) == ["a@1.2", "a@1.10", "a@9", "a@10-rc", "a@10", "b@1"]
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("9", "10"),
+        ("1.9", "1.10"),
+        ("1", "1.0"),
+        ("1.0", "1.0.1"),
+        ("1.0-rc1", "1.0"),
+        ("1.0-rc1", "1.0-rc2"),
+        ("1.0-rc9", "1.0-rc10"),
+        ("1.0-alpha", "1.0-beta"),
+        ("1.0", "1.1-rc"),
+        ("v9", "v10"),
+        ("v2", "1"),  # text before numbers
+        ("2024-09-30", "2024-10-01"),
+        ("1", "1" + "0" * 100),
+    ],
+)
+def test_older_version_sorts_before_newer(older: str, newer: str) -> None:
+    assert version_key(older) < version_key(newer)
+
+
+def test_latest_good_version_is_found_where_none_is_asked_for(tmp_path: Path) -> None:
+    write_package(tmp_path, "m", "9")
+    write_package(tmp_path, "m", "10")
+    (write_package(tmp_path, "m", "11") / "model.yaml").unlink()
+    repository = scan([tmp_path])
+
+    assert repository.find("m").version == "10"
+    assert repository.find("m", "9").version == "9"
+    for version in ("11", "1", "90"):
+        with pytest.raises(ModelNotFound, match=f"no model m@{version}; known models: m"):
+            repository.find("m", version)
+
+
+def test_unknown_model_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="no model m; known models: none") as raised:
+        scan([tmp_path]).find("m")
+    assert raised.value.metadata == {"model": "m", "version": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "dictionary"),
+        (b"\xff\xfe", "UnicodeDecodeError"),
+        (b"[" * 5000, "not YAML"),
+        (b"created: 2024-13-45", "not YAML"),
+        (b"#" * (1 << 20) + b"#", "above 1048576 bytes"),
+    ],
+)
+def test_broken_package_is_listed_beside_the_good(tmp_path: Path, content: bytes, problem: str) -> None:
+    write_package(tmp_path, "m", "1")
+    broken = write_package(tmp_path, "m", "2")
+    (broken / "model.yaml").write_bytes(content)
+    write_package(tmp_path, "n", "1")
+    repository = scan([tmp_path])
+
+    assert names(repository) == ["m@1", "n@1"]
+    (package,) = repository.broken
+    assert (package.folder, package.name, package.version) == (broken, "m", "2")
+    assert problem in package.problem
+
+
+def test_first_root_wins(tmp_path: Path) -> None:
+    for root in ("user", "embedded"):
+        write_package(tmp_path / root, "m", "1", description=root)
+    write_package(tmp_path / "embedded", "m", "2")
+    repository = scan([tmp_path / "user", tmp_path / "embedded"])
+
+    assert names(repository) == ["m@1", "m@2"]
+    assert repository.find("m", "1").manifest.description == "user"
+    assert repository.roots == (tmp_path / "user", tmp_path / "embedded")
+
+
+def test_package_broken_in_the_first_root_does_not_hide_the_second(tmp_path: Path) -> None:
+    (write_package(tmp_path / "user", "m", "1") / "model.yaml").write_text("nonsense")
+    write_package(tmp_path / "embedded", "m", "1")
+    repository = scan([tmp_path / "user", tmp_path / "embedded"])
+
+    assert names(repository) == ["m@1"]
+    assert len(repository.broken) == 1
+
+
+def test_root_that_is_absent_or_a_file_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    repository = scan([tmp_path / "absent", tmp_path / "file", tmp_path / "file" / "below"])
+
+    assert (names(repository), repository.broken) == ([], ())
+
+
+def test_files_and_dotted_folders_are_passed_over(tmp_path: Path) -> None:
+    write_package(tmp_path, "m", "1")
+    write_package(tmp_path, "m", "2").rename(tmp_path / "m" / ".2")
+    write_package(tmp_path, "n", "1").parent.rename(tmp_path / ".n")
+    (tmp_path / "README.md").write_text("")
+    (tmp_path / "m" / "notes.txt").write_text("")
+    (tmp_path / "empty").mkdir()
+    repository = scan([tmp_path])
+
+    assert (names(repository), repository.broken) == (["m@1"], ())
+
+
+def test_links_are_followed_and_dangling_ones_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    write_package(tmp_path / "store", "m", "1")
+    (tmp_path / "root" / "m").symlink_to(tmp_path / "store" / "m")
+    (tmp_path / "root" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "root" / "ring").symlink_to(tmp_path / "root" / "ring")
+    repository = scan([tmp_path / "root"])
+
+    assert (names(repository), repository.broken) == (["m@1"], ())
+
+
+def test_link_to_a_version_is_a_package_under_a_wrong_name(tmp_path: Path) -> None:
+    write_package(tmp_path, "m", "1")
+    (tmp_path / "m" / "latest").symlink_to(tmp_path / "m" / "1")
+    repository = scan([tmp_path])
+
+    assert names(repository) == ["m@1"]
+    assert repository.broken[0].problem == "model.yaml: version: is '1', but the folder is called 'latest'"
+
+
+@pytest.mark.parametrize("forbidden", ["", "m", "m/1", "m/1/model.yaml"])
+def test_folder_that_cannot_be_read_is_broken_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forbidden: str
+) -> None:
+    """As `lost+found` on a volume of its own. Root may read everything, so the system's refusal is stood in for."""
+    write_package(tmp_path / "root", "m", "1")
+    write_package(tmp_path / "root", "n", "1")
+    write_package(tmp_path / "other", "m", "2")
+    closed = tmp_path / "root" / forbidden
+    iterdir, path_open = Path.iterdir, Path.open
+
+    def guarded_iterdir(self: Path) -> Iterator[Path]:
+        if self == closed:
+            raise PermissionError(13, os.strerror(13))
+        return iterdir(self)
+
+    def guarded_open(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if closed in (self, self.parent):
+            raise PermissionError(13, os.strerror(13))
+        return path_open(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "iterdir", guarded_iterdir)
+    monkeypatch.setattr(Path, "open", guarded_open)
+    repository = scan([tmp_path / "root", tmp_path / "other"])
+
+    assert names(repository) == (["m@2", "n@1"] if forbidden else ["m@2"])
+    (package,) = repository.broken
+    expected = {"": ("root", ""), "m": ("m", "")}.get(forbidden, ("m", "1"))
+    assert (package.name, package.version) == expected
+    assert "cannot be read" in package.problem
+    assert str(tmp_path) not in package.problem

@@ -5,9 +5,9 @@ buffer, with a session of its own or one that all share; the best of all variant
 """
 
 import os
-import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,22 +45,15 @@ def run_bare_loop(
     results = []
     for batch_size in batch_sizes:
         _loop(sessions[0], jpeg, side_px, batch_size, time.perf_counter() + 0.2)
-        counts: list[int] = []
         begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
-        threads = [
-            threading.Thread(
-                target=lambda session=session: counts.append(
-                    _loop(session, jpeg, side_px, batch_size, begin_s + seconds)  # noqa: B023 - joined below
-                )
-            )
-            for session in sessions[:thread_count]
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(thread_count) as pool:
+            loops = [
+                pool.submit(_loop, session, jpeg, side_px, batch_size, begin_s + seconds)
+                for session in sessions[:thread_count]
+            ]
+            count = sum(loop.result() for loop in loops)
         wall_s, cpu_s = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s
-        results.append(BareResult(batch_size, is_session_shared, 1e3 * cpu_s / sum(counts), sum(counts) / wall_s))
+        results.append(BareResult(batch_size, is_session_shared, 1e3 * cpu_s / count, count / wall_s))
     return results
 
 
@@ -78,7 +71,10 @@ def _loop(session: onnxruntime.InferenceSession, jpeg: bytes, side_px: int, batc
     count = 0
     while time.perf_counter() < end_s:
         for row in rows:
-            cv2.resize(cv2.imdecode(source, cv2.IMREAD_COLOR_RGB), (side_px, side_px), dst=row)
+            pixels = cv2.imdecode(source, cv2.IMREAD_COLOR_RGB)
+            if pixels is None:
+                raise ValueError("the picture is no JPEG")
+            cv2.resize(pixels, (side_px, side_px), dst=row)
         session.run(["logits"], {"image": rows})
         count += batch_size
     return count

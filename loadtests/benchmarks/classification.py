@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -126,7 +127,8 @@ def _write_model(folder: Path) -> Path:
 
 def _picture() -> bytes:
     """Return a JPEG of 500 x 375 pixels, a real photograph."""
-    picture = np.ascontiguousarray(cv2.resize(skimage.data.astronaut(), (500, 375)))
+    photograph: NDArray[np.uint8] = skimage.data.astronaut()  # type: ignore[no-untyped-call]  # untyped library
+    picture = np.ascontiguousarray(cv2.resize(photograph, (500, 375)))
     is_encoded, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not is_encoded:
         raise RuntimeError("OpenCV cannot write JPEG")

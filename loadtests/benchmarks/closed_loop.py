@@ -39,7 +39,9 @@ class ClosedLoop:
 
     def __init__(self, target: str, method: str, message: bytes) -> None:
         self._channel = grpc.insecure_channel(target)
-        self._call = self._channel.unary_unary(method, request_serializer=None, response_deserializer=None)
+        self._call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+            method, request_serializer=None, response_deserializer=None
+        )
         self._message = message
 
     def run(self, in_flight: int, seconds: float) -> LoadResult:
@@ -57,7 +59,7 @@ class ClosedLoop:
                 return
             call = self._call.future(self._message, timeout=60)
 
-            def done(finished: grpc.Future) -> None:
+            def done(finished: "grpc.Future[bytes]") -> None:
                 now_s = time.perf_counter()
                 if finished.exception() is not None:
                     failures.append(str(finished.exception()))

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tritonclient.grpc as triton
@@ -10,7 +11,7 @@ import tritonclient.grpc as triton
 MODEL = "digits-mobilenet"
 
 
-def ask(client: triton.InferenceServerClient, files: list[bytes], outputs: list[triton.InferRequestedOutput]) -> object:
+def ask(client: triton.InferenceServerClient, files: list[bytes], outputs: list[triton.InferRequestedOutput]) -> Any:
     """Return the answer to pictures sent as files."""
     tensor = triton.InferInput("image", [len(files), 1], "BYTES")
     tensor.set_data_from_numpy(np.array([[data] for data in files], dtype=object))

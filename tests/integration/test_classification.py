@@ -117,23 +117,22 @@ def test_the_async_client_gets_the_same_answers(
 
 
 @pytest.mark.parametrize(
-    ("picture", "keywords", "code", "reason"),
+    ("picture", "model", "code", "reason"),
     [
-        (b"", {}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_IMAGE"),
-        (NOT_A_PICTURE, {}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_IMAGE"),
-        (np.zeros((4, 4, 3), np.uint8), {"model": "nobody"}, grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
-        (np.zeros((4, 4, 3), np.uint8), {"model": "digits-vit@99"}, grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
+        (NOT_A_PICTURE, None, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_IMAGE"),
+        (np.zeros((4, 4, 3), np.uint8), "nobody", grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
+        (np.zeros((4, 4, 3), np.uint8), "digits-vit@99", grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
     ],
 )
 def test_what_cannot_be_answered_says_why(
     client: ClassificationClient,
     picture: bytes | np.ndarray,
-    keywords: dict[str, str],
+    model: str | None,
     code: grpc.StatusCode,
     reason: str,
 ) -> None:
     with pytest.raises(CallFailed) as caught:
-        client.classify(picture, **keywords)
+        client.classify(picture, model=model)
     assert (caught.value.code, caught.value.reason) == (code, reason)
 
 
@@ -173,7 +172,7 @@ def test_health_is_serving_by_check_and_by_watch(service: ServiceProcess, name: 
 
 def test_metrics_count_what_was_answered(service: ServiceProcess, client: ClassificationClient) -> None:
     def read() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://{service.http}/metrics", timeout=5) as page:  # noqa: S310 - our own port
+        with urllib.request.urlopen(f"http://{service.http}/metrics", timeout=5) as page:
             families = list(text_string_to_metric_families(page.read().decode()))
         samples = [sample for family in families for sample in family.samples]
         return {
@@ -199,7 +198,12 @@ def test_tritonclient_gets_the_same_label_as_our_client(
     service: ServiceProcess, client: ClassificationClient, samples: list[Path]
 ) -> None:
     """Run the stock client in another process, since two descriptions of its proto cannot live in one."""
-    command = [sys.executable, REPOSITORY / "tests" / "integration" / "ask_triton.py", service.target, *samples]
+    command: list[str | Path] = [
+        sys.executable,
+        REPOSITORY / "tests" / "integration" / "ask_triton.py",
+        service.target,
+        *samples,
+    ]
     output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     answers = json.loads(output)
     for picture in samples:

@@ -26,8 +26,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignore = shutil.ignore_patterns("*_pb2*", "__pycache__")
         shutil.copytree(REPOSITORY / name, copy / name, ignore=ignore)
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", out, copy]
-    subprocess.run(command, check=True, timeout=120)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "-w", str(out), str(copy)], check=True, timeout=120)
     (path,) = out.glob("*.whl")
     return path
 

@@ -1,1 +1,1 @@
-"""The kit that each service stands on: settings, server, health, interceptor, metrics, wire conversions, the OIP face."""
+"""The kit that each service stands on: settings, host, interceptor, health, metrics, wire, the OIP face."""

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ Answer = TypeVar("Answer")
 
 OIP_SERVICE = "inference.GRPCInferenceService"
 _KEEPALIVE_FLOOR_MS = 5_000  # clients may ping this often, idle or not, and are not sent away for it
+_POLL_S = 0.02
 _log = structlog.get_logger(__name__)
 
 
@@ -94,11 +96,8 @@ class Host(Generic[Item, Answer]):
         self._pool = HandlerPool(settings.grpc.max_in_flight_calls)
         self.health = Health((service.full_name, OIP_SERVICE), self._control_pool)
         self.metrics.observe_load(self._loads, lambda: self._pool.in_flight)
-        self._server = grpc.server(
-            self._pool,
-            interceptors=[RpcInterceptor(self.metrics, self._pool, self._control_pool)],
-            options=_options(settings),
-        )
+        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._control_pool)
+        self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
         service.add_to_server(self._server, self.models, self.metrics, settings)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             OpenInferenceServicer(_WhileReady(service.tensor_models(self.models, settings), self.health)), self._server
@@ -156,7 +155,13 @@ class Host(Generic[Item, Answer]):
         self.health.end()
         if was_ready:
             threading.Event().wait(self._settings.grpc.drain_delay_s)
-        stopped = self._server.stop(self._settings.grpc.grace_s)
+        # Calls that come now are told UNAVAILABLE by us. gRPC's own stop would cancel those that come in that instant,
+        # and a caller may not take CANCELLED for a reason to try elsewhere; so it comes when callers have gone.
+        self._interceptor.refuse_all()
+        end_s = time.monotonic() + self._settings.grpc.grace_s
+        while not self._interceptor.is_quiet and time.monotonic() < end_s:
+            threading.Event().wait(_POLL_S)
+        stopped = self._server.stop(max(0.0, end_s - time.monotonic()))
         self.health.close()
         stopped.wait()
         self.models.close(timeout_s=1.0)

@@ -5,6 +5,7 @@ of `retinue.serving.status`; anything else is a fault of ours, told as INTERNAL 
 traceback.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, TypeAlias
@@ -13,7 +14,7 @@ import grpc
 import structlog
 from grpc_status import rpc_status
 
-from retinue.runtime.errors import Cancelled, Overloaded
+from retinue.runtime.errors import Cancelled, ModelNotReady, Overloaded
 from retinue.serving.call import REQUEST_ID_KEY, Call
 from retinue.serving.metrics import Metrics
 from retinue.serving.pool import HandlerPool
@@ -22,6 +23,7 @@ from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
 # Asked by machines every few seconds; they need no line in the log, and no place among the calls.
 _UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 _RETRY_AFTER_S = 0.1
+_QUIET_S = 0.1
 _log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
@@ -44,6 +46,18 @@ class RpcInterceptor(grpc.ServerInterceptor):
         self._control_pool = control_pool
         self._admitted: dict[str, Handler] = {}
         self._refused: dict[str, Handler] = {}
+        self._is_draining = False
+        self._last_arrival_s = 0.0
+
+    def refuse_all(self) -> None:
+        """Refuse every call from now on, as UNAVAILABLE; those under way go on."""
+        self._is_draining = True
+        self._last_arrival_s = time.monotonic()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way any more and callers have stopped coming, since calls are refused."""
+        return not self._pool.in_flight and time.monotonic() - self._last_arrival_s > _QUIET_S
 
     def intercept_service(
         self,
@@ -52,7 +66,9 @@ class RpcInterceptor(grpc.ServerInterceptor):
     ) -> HandlerOrNone:
         """Return the wrapped handler, made once per method; called in gRPC's polling thread, so it must be quick."""
         method = handler_call_details.method
-        kept = self._refused if self._pool.is_full else self._admitted
+        if self._is_draining:
+            self._last_arrival_s = time.monotonic()
+        kept = self._refused if self._is_draining or self._pool.is_full else self._admitted
         handler = kept.get(method)
         if handler is not None:
             return handler
@@ -60,10 +76,16 @@ class RpcInterceptor(grpc.ServerInterceptor):
         if inner is None or method.startswith(_UNWATCHED):
             return inner
         self._admitted[method] = _rewrapped(inner, self._watched(method, inner, _behaviour(inner)))
-        refuse = self._watched(method, inner, _refuse)
+        refuse = self._watched(method, inner, self._refuse)
         refuse.experimental_thread_pool = self._control_pool  # type: ignore[attr-defined]  # read by gRPC
         self._refused[method] = _rewrapped(inner, refuse)
         return kept[method]
+
+    def _refuse(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG002 - a handler's signature
+        if self._is_draining:
+            self._metrics.rejected.labels("draining").inc()
+            raise ModelNotReady("the server is stopping")
+        raise Overloaded("the server handles as many calls as it can", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
 
     def _watched(self, method: str, handler: Handler, behaviour: Behaviour) -> Behaviour:
         """Return the behaviour with everything around it; a generator where the response is a stream."""
@@ -138,10 +160,6 @@ class _Watch:
         trailing = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
         context.set_trailing_metadata(trailing)
         context.abort(failure.code, failure.status.message)
-
-
-def _refuse(request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG001 - a handler's signature
-    raise Overloaded("the server handles as many calls as it can", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
 
 
 def _behaviour(handler: Handler) -> Behaviour:

@@ -7,7 +7,6 @@ reads the pipe, is dropped and counted rather than kept without bound.
 
 import atexit
 import threading
-import time
 from collections import deque
 from typing import TextIO
 
@@ -32,7 +31,7 @@ class LogWriter:
         self._lost_count = 0
         self._arrival = threading.Event()
         self._writing = threading.Lock()
-        self._is_closed = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -43,7 +42,7 @@ class LogWriter:
             self._lost_count += 1
             return
         self._lines.append(line)
-        if self._is_closed:
+        if self._closing.is_set():
             self.flush()
         elif not self._arrival.is_set():
             self._arrival.set()
@@ -63,14 +62,14 @@ class LogWriter:
 
     def close(self) -> None:
         """Write what waits and end the thread; later lines are written by whoever logs them."""
-        self._is_closed = True
+        self._closing.set()
         self._arrival.set()
         self._thread.join(timeout=1.0)
         self.flush()
 
     def _run(self) -> None:
-        while not self._is_closed:
+        while not self._closing.is_set():
             self._arrival.wait()
-            time.sleep(0 if self._is_closed else self._gather_s)
+            self._closing.wait(self._gather_s)
             self._arrival.clear()
             self.flush()

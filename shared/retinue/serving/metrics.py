@@ -79,7 +79,7 @@ class Metrics:
         )
         self.rejected = Counter(
             "retinue_rejected_total",
-            "Items and calls not answered, by reason: queue_full, in_flight, deadline, cancelled.",
+            "Items and calls not answered, by reason: queue_full, in_flight, deadline, cancelled, draining.",
             ("reason",),
             registry=registry,
         )
@@ -110,7 +110,7 @@ class Metrics:
         self.failed = Counter(
             "retinue_failed_total", "Items that ended in an error of their own.", _MODEL, registry=registry
         )
-        for reason in ("queue_full", "in_flight", "deadline", "cancelled"):
+        for reason in ("queue_full", "in_flight", "deadline", "cancelled", "draining"):
             self.rejected.labels(reason)  # a rate needs the zero
 
     def observe_load(self, loads: Callable[[], Iterable[Load]], in_flight_calls: Callable[[], int]) -> None:

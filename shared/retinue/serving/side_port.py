@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 _TEXT = "text/plain; charset=utf-8"
+_STOP_WITHIN_S = 0.1  # how often the thread looks whether it is to stop
 _log = structlog.get_logger(__name__)
 
 
@@ -50,7 +51,9 @@ class SidePort:
             ),
         }
         self._server = _Server(host, port, partial(_Handler, pages))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="side-port", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_STOP_WITHIN_S,), name="side-port", daemon=True
+        )
 
     @property
     def port(self) -> int:

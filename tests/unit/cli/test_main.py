@@ -72,9 +72,10 @@ def test_the_version_is_that_of_the_package(
     assert capsys.readouterr().out == "retinue 1.2.3 of retinue\n"
 
 
-def test_a_pipe_whose_reader_leaves_is_no_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_a_pipe_whose_reader_leaves_is_no_traceback(served: Running, pictures: Path, option: list[str]) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", RUN, "models", "list", "--root", str(tmp_path)],
+        [sys.executable, "-c", RUN, "classify", str(pictures), "--server", served.address, *option],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,

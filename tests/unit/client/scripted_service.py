@@ -11,7 +11,6 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import HealthServicer
 
 from retinue.classification.v1 import classification_pb2 as pb
 from retinue.classification.v1 import classification_pb2_grpc
@@ -112,32 +111,41 @@ class ScriptedService(classification_pb2_grpc.ClassificationServiceServicer):
 
 
 @dataclass
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # grpc_health ships no types
+    """Says whether calls are welcome; the stock servicer can lock up when a watcher leaves as it is told."""
+
+    is_ready: bool
+
+    def Watch(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - gRPC's name
+        status = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        if request.service == "retinue.readiness":
+            status = health_pb2.HealthCheckResponse.ServingStatus.Value("SERVING" if self.is_ready else "NOT_SERVING")
+        yield health_pb2.HealthCheckResponse(status=status)
+        is_left = threading.Event()
+        if context.add_callback(is_left.set):
+            is_left.wait()
+
+
+@dataclass
 class Running:
     """A service that is being served."""
 
     service: ScriptedService
-    health: HealthServicer
     address: str
-
-    def set_ready(self, *, is_ready: bool) -> None:
-        """Say by the readiness service whether calls are welcome."""
-        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-        self.health.set("retinue.readiness", serving if is_ready else not_serving)
 
 
 @contextmanager
 def running(*, is_ready: bool = True) -> Iterator[Running]:
     """Serve a fresh scripted service on a free port."""
-    pool = ThreadPoolExecutor(max_workers=8)
+    pool = ThreadPoolExecutor(max_workers=16)  # each connection's health watch holds one
     server = grpc.server(pool)
-    service, health = ScriptedService(), HealthServicer()
+    service = ScriptedService()
     classification_pb2_grpc.add_ClassificationServiceServicer_to_server(service, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    served = Running(service, health, f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
-    served.set_ready(is_ready=is_ready)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(is_ready), server)
+    port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield served
+        yield Running(service, f"127.0.0.1:{port}")
     finally:
         service.released.set()
         server.stop(None).wait()

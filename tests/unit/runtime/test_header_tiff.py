@@ -174,4 +174,6 @@ def test_of_two_entries_with_one_tag_the_first_counts() -> None:
     data[first : first + 2] = struct.pack("<H", 256)
 
     assert read_tiff(bytes(data)).width == 3
-    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (4, 3, 3)
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape == (4, 3, 3)

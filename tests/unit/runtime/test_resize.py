@@ -33,7 +33,8 @@ def _fitted(pixels: NDArray[np.uint8], policy: InputPolicy) -> NDArray[np.uint8]
     batch = np.full((3, policy.height, policy.width, 3), 201, np.uint8)
     fit_into(pixels, policy, batch[1])
     assert (batch[::2] == 201).all()
-    return batch[1]
+    row: NDArray[np.uint8] = batch[1]
+    return row
 
 
 def _reference(pixels: NDArray[np.uint8], height: int, width: int, kernel: str, antialias: bool) -> NDArray[np.uint8]:  # noqa: FBT001 - a matrix
@@ -42,8 +43,8 @@ def _reference(pixels: NDArray[np.uint8], height: int, width: int, kernel: str, 
     if antialias and kernel != "area":
         method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[kernel]
         return np.asarray(Image.fromarray(pixels).resize((width, height), method))
-    method = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[kernel]
-    return cv2.resize(pixels, (width, height), interpolation=method)
+    flag = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[kernel]
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=flag), np.uint8)
 
 
 @pytest.mark.parametrize(("kernel", "antialias"), KERNELS)

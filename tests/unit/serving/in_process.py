@@ -67,6 +67,10 @@ class Running:
         value: float | None = self.metrics.registry.get_sample_value(name, labels)
         return value
 
+    def started(self) -> list[dict[str, str]]:
+        """Return the labels of every method that was called."""
+        return [sample.labels for family in self.metrics.started.collect() for sample in family.samples]
+
     def handled(self, method: str, kind: str = "unary") -> dict[str, float]:
         """Return how many calls of a method ended with each code, zeros left out."""
         labels = {"grpc_type": kind, "grpc_service": SERVICE, "grpc_method": method}

@@ -76,9 +76,7 @@ def test_an_item_without_room_says_when_to_come_back(make: Any, call: Call, metr
 
 
 @pytest.mark.parametrize("error", [BackendFailed(SECRET), ValueError(SECRET)])
-def test_a_fault_in_an_item_is_logged_and_told_without_its_text(
-    error: Exception, call: Call, metrics: Metrics
-) -> None:
+def test_a_fault_in_an_item_is_logged_and_told_without_its_text(error: Exception, call: Call, metrics: Metrics) -> None:
     with capture_logs() as logs:
         status = begun_with(error).wait_failure(call, metrics)
     assert status is not None
@@ -101,7 +99,9 @@ def test_failed_items_are_counted_for_the_log_line_of_the_call(call: Call, metri
 
 @pytest.mark.parametrize("make", [begun_with, refused_with])
 @pytest.mark.parametrize("error", [Cancelled("gone"), DeadlineExceeded("late")])
-def test_a_call_that_is_void_is_no_failure_of_an_item(make: Any, error: Exception, call: Call, metrics: Metrics) -> None:
+def test_a_call_that_is_void_is_no_failure_of_an_item(
+    make: Any, error: Exception, call: Call, metrics: Metrics
+) -> None:
     with pytest.raises(type(error)):
         make(error).wait_failure(call, metrics)
     assert call.facts == {}

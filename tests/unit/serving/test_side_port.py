@@ -63,7 +63,11 @@ def test_a_process_that_answers_is_alive(served: Served) -> None:
 
 
 def test_readiness_is_asked_each_time(served: Served) -> None:
-    for is_ready, expected in ((False, (503, b"not ready\n")), (True, (200, b"ready\n")), (False, (503, b"not ready\n"))):
+    for is_ready, expected in (
+        (False, (503, b"not ready\n")),
+        (True, (200, b"ready\n")),
+        (False, (503, b"not ready\n")),
+    ):
         served.is_ready = is_ready
         response, body = served.ask("/readyz")
         assert (response.status, body) == expected
@@ -103,7 +107,7 @@ class Broken(Collector):
 def test_a_page_that_fails_is_logged_and_the_next_is_served(served: Served) -> None:
     broken = Broken()
     served.registry._collector_to_names[broken] = []  # to register it properly would collect from it
-    with capture_logs() as logs, pytest.raises(OSError, match="closed|reset"):
+    with capture_logs() as logs, pytest.raises(OSError, match=r"closed|reset"):
         served.ask("/metrics")
     del served.registry._collector_to_names[broken]
     assert [line["event"] for line in logs] == ["side_port_request_failed"]

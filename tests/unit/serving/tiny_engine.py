@@ -1,5 +1,6 @@
 """A model small enough to read: the mean of a picture's pixels, behind a real engine."""
 
+# ruff: noqa: ARG002 - the signatures are a pipeline's
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -70,10 +71,11 @@ class MeanPipeline:
         assert self.gate.wait(PATIENCE_S)
         return [float(row) for row in rows[:, 0]]
 
-    def finish(self, item: Picture, output: float) -> float:
-        if output in self.failures:
-            raise self.failures[output]
-        return output
+    def finish(self, items: Sequence[Picture], outputs: list[float]) -> list[float]:
+        for output in outputs:
+            if output in self.failures:
+                raise self.failures[output]
+        return outputs
 
 
 def idle_engine(
@@ -95,5 +97,3 @@ def engine_of(pipeline: MeanPipeline, *, max_batch_size: int = 4, max_queue_item
     finally:
         pipeline.gate.set()
         assert engine.close(PATIENCE_S)
-
-

@@ -1,0 +1,75 @@
+"""Lines are written in order, soon, and never lost but for a reader that does not read."""
+
+import io
+import json
+import threading
+
+from retinue.serving import log_writer
+from retinue.serving.log_writer import LogWriter
+
+
+class SignallingFile(io.StringIO):
+    """A file that says when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_written = threading.Event()
+
+    def flush(self) -> None:
+        super().flush()
+        self.is_written.set()
+
+
+class StuckFile(SignallingFile):
+    """A file whose reader does not read until told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_entered = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.is_entered.set()
+        self.may_go_on.wait(10)
+        return super().write(text)
+
+
+def test_a_line_is_written_without_anyone_asking() -> None:
+    file = SignallingFile()
+    writer = LogWriter(file)
+    writer.info("first")
+    assert file.is_written.wait(10)
+    assert file.getvalue() == "first\n"
+    writer.close()
+
+
+def test_lines_keep_their_order_and_close_writes_what_waits() -> None:
+    file = io.StringIO()
+    writer = LogWriter(file, gather_s=60)
+    for number in range(1000):
+        writer.info(str(number))
+    writer.close()
+    assert file.getvalue().split() == [str(number) for number in range(1000)]
+
+
+def test_lines_after_close_are_written_at_once() -> None:
+    file = io.StringIO()
+    writer = LogWriter(file)
+    writer.close()
+    writer.error("late")
+    assert file.getvalue() == "late\n"
+
+
+def test_a_stuck_reader_costs_lines_and_not_memory() -> None:
+    file = StuckFile()
+    writer = LogWriter(file, gather_s=0)
+    writer.info("first")
+    assert file.is_entered.wait(10)  # the writer is stuck now
+    for _ in range(log_writer.MAX_WAITING_LINES + 5):
+        writer.info("more")
+    file.may_go_on.set()
+    writer.close()
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 1 + log_writer.MAX_WAITING_LINES + 1
+    (lost,) = [json.loads(line) for line in lines if "log_lines_lost" in line]
+    assert lost["count"] == 5

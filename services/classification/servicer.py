@@ -73,7 +73,8 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
         call = current_call()
         count = len(request.images)
         if not 1 <= count <= self._max_batch_count:
-            raise InvalidInput("images", f"has {count} pictures; 1 to {self._max_batch_count} are allowed")
+            limit = self._max_batch_count
+            raise InvalidInput("images", f"has {count} pictures; 1 to {limit} are allowed", limit=str(limit))
         engine = self._engine(request.model, call)
         options = _options_of(request.options, engine.manifest)
         call.facts["item_count"] = count

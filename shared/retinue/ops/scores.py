@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from retinue.ops._arrays import Float, finite_floats, finite_rows, whole_number
 
+_PICKED_ONE_BY_ONE = 8  # so few are found faster one after the other than by a partition
 _SORTED_OUTRIGHT = 256  # so few scores sort faster than they can be searched
 
 
@@ -85,6 +86,8 @@ def top_k(scores: NDArray[Float], k: int) -> NDArray[np.intp]:
     array = finite_rows(scores, "scores")
     count = array.shape[-1]
     k = min(whole_number(k, "k", at_least=0), count)
+    if 0 < k <= _PICKED_ONE_BY_ONE and count > k:
+        return _picked(array, k)
     if k in (0, count) or array.size <= _SORTED_OUTRIGHT:
         return np.argsort(-array, axis=-1, kind="stable")[..., :k]
     rows = array.reshape(-1, count)
@@ -99,3 +102,14 @@ def top_k(scores: NDArray[Float], k: int) -> NDArray[np.intp]:
     taken = is_taken.nonzero()[1].reshape(-1, k)
     order = np.argsort(-np.take_along_axis(rows, taken, axis=-1), axis=-1, kind="stable")
     return np.take_along_axis(taken, order, axis=-1).reshape(*array.shape[:-1], k)
+
+
+def _picked(scores: NDArray[Float], k: int) -> NDArray[np.intp]:
+    """Return the k best by taking the first largest k times: for few of them quicker than any partition."""
+    rows = scores.reshape(-1, scores.shape[-1]).copy()
+    everyone = np.arange(len(rows))
+    best = np.empty((len(rows), k), np.intp)
+    for place in range(k):
+        best[:, place] = leaders = rows.argmax(axis=-1)
+        rows[everyone, leaders] = -np.inf  # below every finite score
+    return best.reshape(*scores.shape[:-1], k)

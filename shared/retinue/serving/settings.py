@@ -105,7 +105,7 @@ class EngineSettings(_Group):
     is_fallback_allowed: bool = Field(default=False, description="Whether a missing provider is passed over, warned.")
     workers: int | None = Field(default=None, ge=1, le=256, description="Threads per model; default one per core.")
     threads: int = Field(default=1, ge=1, le=256, description="ONNX Runtime's own threads for one run.")
-    max_batch_size: int = Field(default=8, ge=1, le=1024, description="Most pictures in one run of a model.")
+    max_batch_size: int = Field(default=4, ge=1, le=1024, description="Most pictures in one run of a model.")
     max_queue_count: int = Field(default=512, ge=1, description="Most pictures waiting for a model; more are refused.")
     max_queue_bytes: int = Field(default=512 * 2**20, ge=1, description="Most bytes waiting for a model.")
 

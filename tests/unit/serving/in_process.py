@@ -1,7 +1,7 @@
 """A real gRPC server in this process, with the real interceptor, for tests of what stands around a handler."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +49,7 @@ class Running:
     metrics: Metrics
     pool: EndedPool
     health: Health
+    interceptor: RpcInterceptor
     address: str
 
     def unary(self, method: str) -> Any:
@@ -83,17 +84,18 @@ class Running:
 
 
 @contextmanager
-def running(handlers: Mapping[str, Any], *, thread_count: int = 8) -> Iterator[Running]:
+def running(handlers: dict[str, Any], *, thread_count: int = 8) -> Iterator[Running]:
     """Serve handlers by their method's name on a free port."""
     with EndedPool(thread_count) as pool, ThreadPoolExecutor(4) as control_pool:
         metrics, health = Metrics(CollectorRegistry()), Health((SERVICE,), control_pool)
-        server = grpc.server(pool, interceptors=[RpcInterceptor(metrics, pool, control_pool)])
+        interceptor = RpcInterceptor(metrics, pool, control_pool)
+        server = grpc.server(pool, interceptors=[interceptor])
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
         address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()
         with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-            yield Running(channel, metrics, pool, health, address)
+            yield Running(channel, metrics, pool, health, interceptor, address)
         server.stop(None).wait()
 
 

@@ -89,7 +89,7 @@ class MeanService:
             answer = engine.submit(grey(request[0]), current_call().caller).wait()
             return f"{answer:g}@{engine.manifest.version}".encode()
 
-        handlers = {"Mean": grpc.unary_unary_rpc_method_handler(mean)}
+        handlers: dict[str, Any] = {"Mean": grpc.unary_unary_rpc_method_handler(mean)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(FULL_NAME, handlers),))
 
 

@@ -138,7 +138,7 @@ def test_a_fault_is_told_as_internal_and_logged_with_its_exception(served: Runni
     assert SECRET not in f"{error.details()}{error.trailing_metadata()}{error}"
     (failed,) = [line for line in logs if line["event"] == "rpc_failed"]
     assert failed["exc_info"] is ERRORS[b"fault"]
-    assert failed["request_id"] in error.details()
+    assert error.details() == f"internal error; quote request id {failed['request_id']}"
 
 
 def test_a_message_of_any_length_keeps_its_status(served: Running) -> None:
@@ -253,6 +253,36 @@ def test_a_place_that_is_free_again_is_given_again(full: Running, echo: Echo) ->
     echo.let_go.set()
     full.pool.wait_ended()
     assert ask(full, "unary", b"a") == [b"a"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_drains_refuses_as_unavailable(served: Running, kind: str) -> None:
+    """Another replica may answer, so a client does well to try again."""
+    served.interceptor.refuse_all()
+    error = failure(served, kind, b"a")
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert error_info_of(status_of(error)).reason == "MODEL_NOT_READY"
+    assert served.sample("retinue_rejected_total", reason="draining") == 1
+
+
+def test_a_call_under_way_is_answered_while_the_server_drains(served: Running, echo: Echo) -> None:
+    holding = served.unary("Unary").future(b"hold")
+    assert echo.is_holding.wait(PATIENCE_S)
+    served.interceptor.refuse_all()
+    assert not served.interceptor.is_quiet
+    echo.let_go.set()
+    assert holding.result(PATIENCE_S) == b"hold"
+
+
+def test_a_full_server_that_drains_is_unavailable(full: Running) -> None:
+    full.interceptor.refuse_all()
+    assert failure(full, "unary", b"a").code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_server_is_not_quiet_right_after_a_call(served: Running) -> None:
+    served.interceptor.refuse_all()
+    failure(served, "unary", b"a")
+    assert not served.interceptor.is_quiet
 
 
 def test_health_is_neither_counted_nor_logged(served: Running) -> None:

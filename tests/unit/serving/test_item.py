@@ -1,6 +1,5 @@
 """One item of a batch or stream: its answer, its own failure, or what voids the whole call."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -26,7 +25,7 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def call() -> Iterator[Call]:
+def call() -> Call:
     return call_of(("x-request-id", "r1"))
 
 

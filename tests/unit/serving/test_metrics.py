@@ -34,7 +34,7 @@ def test_two_services_in_one_process_share_nothing(metrics: Metrics) -> None:
     assert metrics.registry.get_sample_value("retinue_rejected_total", {"reason": "deadline"}) == 0
 
 
-@pytest.mark.parametrize("reason", ["queue_full", "in_flight", "deadline", "cancelled"])
+@pytest.mark.parametrize("reason", ["queue_full", "in_flight", "deadline", "cancelled", "draining"])
 def test_every_reason_of_rejection_is_there_from_the_start(
     metrics: Metrics, registry: CollectorRegistry, reason: str
 ) -> None:

@@ -35,7 +35,7 @@ class Sample:
 
 
 SAMPLES = (
-    Sample("seven.png", "7", 10, Style(size_px=64)),
+    Sample("seven.png", "7", 8, Style(size_px=64)),
     Sample(
         "three-on-paper.jpg",
         "3",

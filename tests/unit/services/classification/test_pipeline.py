@@ -70,7 +70,8 @@ def test_a_buffer_has_the_models_input_size(make: Make) -> None:
     pipeline = make()
     (bucket,) = pipeline.warm_up_buckets()
     rows = pipeline.allocate(bucket, 5)
-    assert (rows.shape, rows.dtype) == ((5, SIDE_PX, SIDE_PX, 3), np.uint8)
+    assert rows.shape == (5, SIDE_PX, SIDE_PX, 3)
+    assert rows.dtype == np.uint8
 
 
 def test_labels_are_best_first(make: Make) -> None:
@@ -209,7 +210,9 @@ def calibration() -> tuple[OpenMax, bytes]:
 def test_openmax_calls_strange_what_lies_far_from_its_class(make: Make) -> None:
     openmax, file = calibration()
     pipeline = make(
-        output=EMBEDDED, files={"openmax.npz": file}, open_set=OpenSet(method="openmax", threshold=0.5, file="openmax.npz")
+        output=EMBEDDED,
+        files={"openmax.npz": file},
+        open_set=OpenSet(method="openmax", threshold=0.5, file="openmax.npz"),
     )
     known, unknown = answers(pipeline, item_of((211, 0, 0)), item_of(GREY))
     for answer, rgb in ((known, (211, 0, 0)), (unknown, GREY)):
@@ -230,7 +233,9 @@ def test_a_score_at_the_threshold_is_known(make: Make) -> None:
 def test_a_broken_calibration_is_a_broken_package(make: Make, file: bytes) -> None:
     with pytest.raises(PackageInvalid, match=r"openmax\.npz"):
         make(
-            output=EMBEDDED, files={"openmax.npz": file}, open_set=OpenSet(method="openmax", threshold=1, file="openmax.npz")
+            output=EMBEDDED,
+            files={"openmax.npz": file},
+            open_set=OpenSet(method="openmax", threshold=1, file="openmax.npz"),
         )
 
 
@@ -281,5 +286,5 @@ def test_a_graph_that_leaves_its_sizes_open_is_taken(make: Make) -> None:
 def test_logits_that_are_no_numbers_are_a_fault(make: Make) -> None:
     """Better no answer than one that means nothing; the worker tries each item alone, so that its neighbours live."""
     nothing = ClassificationOutputs(np.full((1, 3), np.nan, np.float32), np.empty((1, 0), np.float32))
-    with pytest.raises(ValueError, match="finite|NaN|infinite"):
+    with pytest.raises(ValueError, match=r"finite|NaN|infinite"):
         make().finish([item_of(ORANGE)], nothing)

@@ -1,8 +1,8 @@
 """The edge of the classification service, asked over a real channel."""
 
+import gc
 import threading
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import cv2
@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from retinue.classification.v1 import classification_pb2 as pb
 from retinue.classification.v1 import classification_pb2_grpc
 from retinue.common.v1 import image_pb2, model_pb2
+from retinue.runtime.ticket import Ticket
 from tests.unit.serving.hosted import Run
 from tests.unit.serving.in_process import PATIENCE_S, error_info_of, status_of, violations_of
 
@@ -100,9 +101,7 @@ def test_labels_below_the_threshold_are_left_out(stub: Any) -> None:
         ("plain", "UNSPECIFIED", 0.9933 + 0.8808 + 0.5),
     ],
 )
-def test_scores_are_what_the_request_or_the_manifest_says(
-    stub: Any, model: str, activation: str, total: float
-) -> None:
+def test_scores_are_what_the_request_or_the_manifest_says(stub: Any, model: str, activation: str, total: float) -> None:
     response = stub.Classify(request_of(model=model, activation=f"ACTIVATION_{activation}"))
     # Sigmoids of 5, 2 and 0 to four digits.
     assert sum(one.score for one in response.labels) == pytest.approx(total, abs=2e-4)
@@ -370,7 +369,7 @@ def test_a_stream_keeps_no_picture_that_is_answered(served: Run, stub: Any) -> N
     let_go = threading.Event()
 
     def requests() -> Iterator[pb.ClassifyStreamRequest]:
-        for number, _ in product(range(100), [0]):
+        for number in range(100):
             yield pb.ClassifyStreamRequest(request=request_of(image_of(image_id=str(number))))
         assert let_go.wait(PATIENCE_S)
 
@@ -385,8 +384,4 @@ def test_a_stream_keeps_no_picture_that_is_answered(served: Run, stub: Any) -> N
 
 
 def live_tickets() -> list[Any]:
-    import gc  # noqa: PLC0415
-
-    from retinue.runtime.ticket import Ticket  # noqa: PLC0415
-
     return [one for one in gc.get_objects() if type(one) is Ticket]

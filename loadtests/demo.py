@@ -3,6 +3,7 @@
 Run as `make demo` or `python -m loadtests.demo`; annotated pictures and the services' logs land in `out/`.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ def main() -> int:
     try:
         with ServiceProcess("classification", out / "classification.log") as service:
             print(f"classification is ready on {service.target} after {time.monotonic() - begin_s:.1f} s", flush=True)
-            pictures = sorted(str(path) for path in SAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
+            pictures = sorted(os.path.relpath(path) for path in SAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
             code = retinue(["classify", *pictures, "--server", service.target, "--top-k", "3", "--out", str(out)])
     except ServiceFailed as error:
         print(error, file=sys.stderr)

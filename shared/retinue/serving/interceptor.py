@@ -153,6 +153,7 @@ class _Watch:
         failure: Failure = failure_of(error, call.request_id)
         if failure.is_ours:
             _log.error("rpc_failed", method=self._method, request_id=call.request_id, exc_info=error)
+        error.__traceback__ = None  # its frames hold the request and the ticket that holds the error: a cycle
         if isinstance(error, Overloaded):
             self._metrics.rejected.labels(error.cause).inc()
         self.end(call, failure.code.name, reason=failure.status.message)

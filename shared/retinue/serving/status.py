@@ -12,7 +12,6 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from retinue.runtime.errors import (
-    BackendFailed,
     Cancelled,
     DeadlineExceeded,
     ImageTooLarge,
@@ -65,7 +64,7 @@ class Failure:
 def failure_of(error: BaseException, request_id: str) -> Failure:
     """Return what the caller is told: everything about a condition, nothing about a fault but the request id."""
     code = CODES.get(cast("type[RetinueError]", type(error)))
-    if code is None or not isinstance(error, RetinueError) or isinstance(error, BackendFailed):
+    if code is None or not isinstance(error, RetinueError):
         message = f"internal error; quote request id {request_id}"
         info = ErrorInfo(reason=INTERNAL_REASON, domain=DOMAIN, metadata={"request_id": request_id})
         return Failure(grpc.StatusCode.INTERNAL, _status(grpc.StatusCode.INTERNAL, message, info))

@@ -27,6 +27,7 @@ ERRORS = {
     b"missing": ModelNotFound("no model x"),
     b"full": Overloaded("the queue is full", retry_after_s=0.25, cause="queue_full"),
     b"fault": ValueError(SECRET),
+    b"gone": grpc.RpcError(),  # what gRPC's iterator of requests raises when the caller is gone
     b"long": ModelNotFound("no model " + "é" * 100_000, model="x" * 100_000),
 }
 KINDS = ("unary", "server_stream", "client_stream", "bidi_stream")
@@ -207,6 +208,14 @@ def test_a_caller_who_leaves_while_requests_are_awaited_is_no_fault(served: Runn
     # gRPC may tell the end of the requests a moment before it tells that the caller is gone.
     assert set(served.handled("BidiStream", "bidi_stream")) < {"CANCELLED", "OK"}
     assert not [line for line in logs if line["event"] == "rpc_failed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_end_of_a_call_is_no_fault_of_the_one_who_reads_its_requests(served: Running, kind: str) -> None:
+    with capture_logs() as logs:
+        assert failure(served, kind, b"gone").code() is grpc.StatusCode.CANCELLED
+    assert served.handled(METHODS[kind], kind) == {"CANCELLED": 1}
+    assert [line["event"] for line in logs] == ["rpc_ended"]
 
 
 def test_a_deadline_that_passes_is_counted_as_such(served: Running) -> None:

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from retinue.oip import open_inference_pb2_grpc
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
-from retinue.runtime.errors import ProviderMissing
+from retinue.runtime.errors import ModelNotFound, ProviderMissing
 from retinue.runtime.models import Models
 from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import Package
@@ -42,6 +42,7 @@ Answer = TypeVar("Answer")
 OIP_SERVICE = "inference.GRPCInferenceService"
 _KEEPALIVE_FLOOR_MS = 5_000  # clients may ping this often, idle or not, and are not sent away for it
 _POLL_S = 0.02
+_FAREWELL_S = 1.0  # a caller that still comes after this long does not listen
 _log = structlog.get_logger(__name__)
 
 
@@ -74,21 +75,32 @@ class Host(Generic[Item, Answer]):
     Args:
         service: what is served.
         settings: how.
+        on_loaded: called when the models are loaded, before the service is ready.
 
     Raises:
         OSError: a port is taken.
+        ModelNotFound: the settings name a model that is in no repository.
     """
 
-    def __init__(self, service: Service[Item, Answer], settings: ServiceSettings) -> None:
+    def __init__(
+        self,
+        service: Service[Item, Answer],
+        settings: ServiceSettings,
+        on_loaded: Callable[[], None] = lambda: None,
+    ) -> None:
         self._service = service
+        self._on_loaded = on_loaded
         self._settings = settings
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self.metrics = Metrics(registry)
         roots = (*settings.models.roots, *((service.embedded_root,) if settings.models.is_embedded_served else ()))
+        repository = scan(roots)
+        for named in filter(None, (*settings.models.load, settings.models.default)):
+            repository.find(*named.split("@", 1))
         self.models: Models[Item, Answer] = Models(
-            scan(roots),
+            repository,
             task=service.task,
             selection=settings.models.load,
             default_name=settings.models.default or service.default_model,
@@ -142,9 +154,10 @@ class Host(Generic[Item, Answer]):
             _log.error("provider_missing", problem=error.message)
         finally:  # also where a fault of ours ends this thread, with its traceback on stderr
             if self.models.is_ready:
-                _settle_heap()
+                self._on_loaded()
                 self.health.set_ready(is_ready=True)
-                names = [f"{status.name}@{status.version}" for status in self.models.statuses()]
+                manifests = [engine.manifest for engine in self.models.engines()]
+                names = sorted(f"{manifest.name}@{manifest.version}" for manifest in manifests)
                 _log.info("ready" if self.health.is_ready else "loaded_too_late", models=names)
             else:
                 _log.error("no_model_loaded", roots=[str(root) for root in self._settings.models.roots])
@@ -159,10 +172,15 @@ class Host(Generic[Item, Answer]):
         if was_ready:
             threading.Event().wait(self._settings.grpc.drain_delay_s)
         # Calls that come now are told UNAVAILABLE by us. gRPC's own stop would cancel those that come in that instant,
-        # and a caller may not take CANCELLED for a reason to try elsewhere; so it comes when callers have gone.
+        # and a caller may not take CANCELLED for a reason to try elsewhere; so it comes when callers have gone, or have
+        # been told often enough.
         self._interceptor.refuse_all()
-        end_s = time.monotonic() + self._settings.grpc.grace_s
-        while not self._interceptor.is_quiet and time.monotonic() < end_s:
+        begin_s = time.monotonic()
+        end_s = begin_s + self._settings.grpc.grace_s
+        while time.monotonic() < end_s:
+            has_told_enough = self._interceptor.is_quiet or time.monotonic() > begin_s + _FAREWELL_S
+            if has_told_enough and not self._pool.in_flight:
+                break
             threading.Event().wait(_POLL_S)
         stopped = self._server.stop(max(0.0, end_s - time.monotonic()))
         self.health.close()
@@ -230,9 +248,12 @@ def serve(service: Service[Any, Any], settings: ServiceSettings) -> int:
     configure_logs(settings.log)
     log_settings(settings)
     try:
-        host = Host(service, settings)
+        host = Host(service, settings, _settle_heap)
     except OSError as error:
         _log.error("port_taken", problem=str(error))
+        return 1
+    except ModelNotFound as error:
+        _log.error("model_not_found", problem=error.message)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, host.ask_to_stop)

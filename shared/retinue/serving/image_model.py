@@ -103,6 +103,7 @@ class ImageModels(Generic[Item, Answer]):
         self._limits = settings.images.limits
         self._max_batch_count = settings.images.max_batch_count
         self._face = face
+        self._wrapped: dict[Engine[Item, Answer], ImageModel[Item, Answer]] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -117,7 +118,9 @@ class ImageModels(Generic[Item, Answer]):
             ModelNotReady: it is known but cannot answer.
         """
         engine = self._models.get(name, version)
-        return ImageModel(engine, self._face(engine), self._limits, self._max_batch_count)
+        if engine not in self._wrapped:
+            self._wrapped[engine] = ImageModel(engine, self._face(engine), self._limits, self._max_batch_count)
+        return self._wrapped[engine]
 
     def index(self) -> Sequence[ModelIndexEntry]:
         """Return every known version of every model."""

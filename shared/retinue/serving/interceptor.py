@@ -20,7 +20,7 @@ from retinue.serving.metrics import Metrics
 from retinue.serving.pool import HandlerPool
 from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
 
-# Asked by machines every few seconds; they need no line in the log, and no place among the calls.
+# Asked by machines every few seconds: they need no line in the log, and are answered to the last.
 _UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 _RETRY_AFTER_S = 0.1
 _QUIET_S = 0.1
@@ -56,8 +56,8 @@ class RpcInterceptor(grpc.ServerInterceptor):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is under way any more and callers have stopped coming, since calls are refused."""
-        return not self._pool.in_flight and time.monotonic() - self._last_arrival_s > _QUIET_S
+        """Whether callers have stopped coming since calls are refused."""
+        return time.monotonic() - self._last_arrival_s > _QUIET_S
 
     def intercept_service(
         self,
@@ -66,7 +66,7 @@ class RpcInterceptor(grpc.ServerInterceptor):
     ) -> HandlerOrNone:
         """Return the wrapped handler, made once per method; called in gRPC's polling thread, so it must be quick."""
         method = handler_call_details.method
-        if self._is_draining:
+        if self._is_draining and not method.startswith(_UNWATCHED):
             self._last_arrival_s = time.monotonic()
         kept = self._refused if self._is_draining or self._pool.is_full else self._admitted
         handler = kept.get(method)

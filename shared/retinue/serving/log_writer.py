@@ -6,6 +6,7 @@ reads the pipe, is dropped and counted rather than kept without bound.
 """
 
 import atexit
+import contextlib
 import threading
 from collections import deque
 from typing import TextIO
@@ -57,15 +58,18 @@ class LogWriter:
                 lines.append(f'{{"event": "log_lines_lost", "level": "warning", "count": {self._lost_count}}}')
                 self._lost_count = 0
             if lines:
-                self._file.write("\n".join(lines) + "\n")
-                self._file.flush()
+                # A log that cannot be written must not end the service: whoever read the pipe is gone.
+                with contextlib.suppress(OSError, ValueError):
+                    self._file.write("\n".join(lines) + "\n")
+                    self._file.flush()
 
     def close(self) -> None:
         """Write what waits and end the thread; later lines are written by whoever logs them."""
         self._closing.set()
         self._arrival.set()
         self._thread.join(timeout=1.0)
-        self.flush()
+        if not self._thread.is_alive():  # else it is stuck on a pipe that nobody reads, and so would be this thread
+            self.flush()
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -139,6 +139,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
     def ModelInfer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
         """Return a model's answer."""
         model = self._models.get(request.model_name, request.model_version)
+        current_call().facts["model"] = f"{model.name}@{model.version}"
         return infer(model, request, caller_of(context))
 
     def ModelStreamInfer(

@@ -52,7 +52,8 @@ class ClassificationOutputs(NamedTuple):
 class Classification:
     """The answer to one picture, and the manifest of the model that gave it.
 
-    ``label_ids`` (int64 [n]) and ``scores`` (float32 [n], in [0, 1]) are best first, equal scores by lower id.
+    ``label_ids`` (int64 [n]) and ``scores`` (float32 [n], in [0, 1]) are best first, equal scores by lower id;
+    ``all_scores`` (float32 [classes]) and ``logits`` are by class id.
     """
 
     manifest: Manifest
@@ -60,6 +61,7 @@ class Classification:
     scores: Floats
     unknown_score: float | None
     is_unknown: bool | None
+    all_scores: Floats
     logits: Floats | None
     embedding: Floats | None
 
@@ -127,6 +129,7 @@ class ClassificationPipeline:
                 best[row],
                 best_scores[row],
                 None if unknown_scores is None else float(unknown_scores[row]),
+                scores[row],
                 outputs.logits[row],
                 outputs.embeddings[row],
             )
@@ -139,6 +142,7 @@ class ClassificationPipeline:
         best: NDArray[np.int64],
         scores: Floats,
         unknown_score: float | None,
+        all_scores: Floats,
         logits: Floats,
         embedding: Floats,
     ) -> Classification:
@@ -153,6 +157,7 @@ class ClassificationPipeline:
             scores=scores[:count],
             unknown_score=unknown_score,
             is_unknown=None if open_set is None or unknown_score is None else unknown_score > open_set.threshold,
+            all_scores=all_scores,
             logits=logits if options.is_logits_wanted else None,
             embedding=embedding if options.is_embedding_wanted else None,
         )

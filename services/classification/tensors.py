@@ -12,7 +12,7 @@ from retinue.runtime.picture import Picture
 from retinue.serving.image_model import ImageModels
 from retinue.serving.settings import ServiceSettings
 from retinue.serving.tensor_model import TensorSpec
-from services.classification.pipeline import Classification, ClassificationItem, ClassificationOptions, scores_of
+from services.classification.pipeline import Classification, ClassificationItem, ClassificationOptions
 
 _OPTIONS = ClassificationOptions(top_k=1, is_logits_wanted=True)
 
@@ -45,7 +45,7 @@ class ClassificationFace:
         names = self._manifest.labels
         makers: Mapping[str, Callable[[], NDArray[Any]]] = {
             "logits": lambda: np.stack([answer.logits for answer in answers if answer.logits is not None]),
-            "scores": lambda: scores_of(makers["logits"](), self._manifest.output.activation),
+            "scores": lambda: np.stack([answer.all_scores for answer in answers]),
             "label": lambda: np.array([[names[answer.label_ids[0]].encode()] for answer in answers], dtype=object),
             "unknown_score": lambda: np.array([[answer.unknown_score] for answer in answers], dtype=np.float32),
             "is_unknown": lambda: np.array([[answer.is_unknown] for answer in answers], dtype=np.bool_),

@@ -54,7 +54,11 @@ class Models(Generic[Item, Answer]):
         packages = [package for package in repository.packages() if package.manifest.task == task]
         self._packages = [package for package in packages if _is_selected(package, selection)]
         self._default_name = default_name
+        names = sorted({package.name for package in self._packages})
+        self._names = ", ".join(names) or "none"
+        self._unnamed = default_name if default_name in names else names[0] if len(names) == 1 else ""
         self._engines: dict[tuple[str, str], Engine[Item, Answer]] = {}
+        self._latest: dict[str, Engine[Item, Answer]] = {}
         self._statuses = {
             (broken.name, broken.version): ModelStatus(broken.name, broken.version, ModelState.BROKEN, broken.problem)
             for broken in repository.broken
@@ -82,6 +86,7 @@ class Models(Generic[Item, Answer]):
                 continue
             with self._lock:
                 self._engines[package.name, package.version] = engine
+                self._latest[package.name] = engine  # a model's versions are loaded from the oldest on
             self._set(package, ModelState.READY)
 
     def get(self, name: str, version: str = "") -> Engine[Item, Answer]:
@@ -92,16 +97,13 @@ class Models(Generic[Item, Answer]):
             ModelNotFound: no such model or version.
             ModelNotReady: it is known, but still loading or broken.
         """
-        name = name or self._default()
-        engine = self._engines.get((name, version))
+        name = name or self._unnamed
+        if not name:
+            problem = f"required, since there is no default model; known models: {self._names}"
+            raise InvalidInput("model.name", problem)
+        engine = self._engines.get((name, version)) if version else self._latest.get(name)
         if engine is not None:
             return engine
-        candidates = [
-            package for package in self._packages if package.name == name and version in ("", package.version)
-        ]
-        for package in reversed(candidates):
-            if (engine := self._engines.get((name, package.version))) is not None:
-                return engine
         asked = f"{name}@{version}" if version else name
         known = [
             status
@@ -113,8 +115,7 @@ class Models(Generic[Item, Answer]):
                 ModelState.LOADING if any(status.state is ModelState.LOADING for status in known) else ModelState.BROKEN
             )
             raise ModelNotReady(f"model {asked} is {state}", model=name, version=version)
-        names = ", ".join(sorted({package.name for package in self._packages})) or "none"
-        raise ModelNotFound(f"no model {asked}; known models: {names}", model=name, version=version)
+        raise ModelNotFound(f"no model {asked}; known models: {self._names}", model=name, version=version)
 
     def engines(self) -> list[Engine[Item, Answer]]:
         """Return the engines that are ready."""
@@ -135,17 +136,6 @@ class Models(Generic[Item, Answer]):
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         for engine in self.engines():
             engine.close(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
-
-    def _default(self) -> str:
-        names = {package.name for package in self._packages}
-        if self._default_name in names:
-            return self._default_name
-        if len(names) == 1:
-            return next(iter(names))
-        raise InvalidInput(
-            "model.name",
-            f"required, since there is no default model; known models: {', '.join(sorted(names)) or 'none'}",
-        )
 
     def _set(self, package: Package, state: ModelState, reason: str = "") -> None:
         self._statuses[package.name, package.version] = ModelStatus(package.name, package.version, state, reason)

@@ -170,7 +170,7 @@ class Host(Generic[Item, Answer]):
         was_ready = self.health.is_ready
         self.health.end()
         if was_ready:
-            threading.Event().wait(self._settings.grpc.drain_delay_s)
+            time.sleep(self._settings.grpc.drain_delay_s)
         # Calls that come now are told UNAVAILABLE by us. gRPC's own stop would cancel those that come in that instant,
         # and a caller may not take CANCELLED for a reason to try elsewhere; so it comes when callers have gone, or have
         # been told often enough.
@@ -181,7 +181,7 @@ class Host(Generic[Item, Answer]):
             has_told_enough = self._interceptor.is_quiet or time.monotonic() > begin_s + _FAREWELL_S
             if has_told_enough and not self._pool.in_flight:
                 break
-            threading.Event().wait(_POLL_S)
+            time.sleep(_POLL_S)
         stopped = self._server.stop(max(0.0, end_s - time.monotonic()))
         self.health.close()
         stopped.wait()

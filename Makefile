@@ -5,7 +5,7 @@ SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help demo serve test test-all check format protos bench clean
+.PHONY: help demo serve test test-all check format protos bench bench-ops clean
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -36,6 +36,9 @@ protos: .venv/.dev ## Generate the Python stubs of the protos again
 
 bench: .venv/.dev ## What serving costs beside the bare loop
 	$(BIN)/python -m loadtests.benchmarks.classification
+
+bench-ops: .venv/.dev ## What each operation costs beside its peers
+	$(BIN)/python -m loadtests.benchmarks.ops
 
 clean: ## Remove everything that was made here
 	rm -rf .venv out build dist

@@ -1,17 +1,9 @@
-"""Pure functions on numpy arrays: no I/O of pictures or models, no globals, no gRPC."""
+"""Pure functions on numpy arrays: no I/O of pictures or models, no globals, no gRPC.
 
-from retinue.ops.curves import roc_auc
-from retinue.ops.open_set import energy_score, max_logit_score, max_softmax_score
-from retinue.ops.openmax import OpenMax
-from retinue.ops.scores import sigmoid, softmax, top_k
+The names are listed in `__init__.pyi`. Each is imported when it is first used, so that a process pays for scipy, OpenCV
+and numba only where it calls something that stands on them.
+"""
 
-__all__ = [
-    "OpenMax",
-    "energy_score",
-    "max_logit_score",
-    "max_softmax_score",
-    "roc_auc",
-    "sigmoid",
-    "softmax",
-    "top_k",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

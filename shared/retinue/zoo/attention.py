@@ -40,13 +40,22 @@ class MultiHeadAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        *,
+        is_source: Tensor | None = None,
+    ) -> Tensor:
         """Return what each query token gathers.
 
         Args:
             query: [batch, tokens, hidden].
             key: [batch, sources, hidden]; default: ``query``.
             value: [batch, sources, hidden]; default: ``key``.
+            is_source: bool [batch, sources], false for those that nothing is gathered from; at least one of each row is
+                true. Default: all.
 
         Returns:
             [batch, tokens, hidden].
@@ -59,11 +68,15 @@ class MultiHeadAttention(nn.Module):
             weights, biases = self._thirds(self.in_proj_weight, 0), self._thirds(self.in_proj_bias, 0)
             q, k, v = map(functional.linear, (query, key, value), weights, biases)
         q, k, v = map(self._by_head, (q, k, v))
+        mask = None if is_source is None else is_source[:, None, None]
         if torch.onnx.is_in_onnx_export():
             # Spelled out, because these three operators are what runtimes fuse.
-            out = (q @ k.transpose(2, 3) * self.scale).softmax(-1) @ v
+            scores = q @ k.transpose(2, 3) * self.scale
+            out = (scores if mask is None else torch.where(mask, scores, -torch.inf)).softmax(-1) @ v
         else:
-            out = functional.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
+            out = functional.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0
+            )
         batch, _, tokens, _ = out.shape
         gathered: Tensor = self.out_proj(out.transpose(1, 2).reshape(batch, tokens, self.hidden))
         return gathered

@@ -4,16 +4,12 @@ The graph's input is uint8 [batch, height, width, 3]: the serving side copies by
 """
 
 import copy
-import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -21,11 +17,8 @@ from torch import Tensor, nn
 from retinue.zoo.architectures import IMAGENET_MEAN, IMAGENET_STD
 from retinue.zoo.classifier import Classifier
 from retinue.zoo.errors import ExportDiffers
-from retinue.zoo.graph import tidy
-
-OPSET = 17  # from here on LayerNormalization is one operator; every runtime in use reads it
-# Protocol buffers end at 2 GiB; beyond this the weights go to a file of their own beside the graph.
-EXTERNAL_DATA_BYTES = 1_900_000_000
+from retinue.zoo.normalisation import Normalisation
+from retinue.zoo.tracing import EXTERNAL_DATA_BYTES, save_graph, session_of, traced
 
 # However much a network amplifies rounding, a graph that is further off than this is not the same.
 _AMPLIFIED_MOST = 0.05
@@ -76,18 +69,13 @@ def export_classifier(  # noqa: PLR0913 - the input, its normalisation, and what
     Raises:
         ValueError: ``mean`` or ``std`` has not three values, or ``std`` is not positive.
         ExportDiffers: the graph's answers differ by more than ``tolerance`` or are not finite.
-
-    Notes:
-        PyTorch's exporter by tracing is used: it needs no further package and folds batch normalisation itself.
     """
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-        raise ValueError(f"mean and std must have three values, std above 0, not {list(mean)} and {list(std)}")
-    pictures = _Pictures(height, width, tuple(mean), tuple(std))
+    pictures = _Pictures(height, width, Normalisation(mean, std))
     was_training = model.training
     model.eval()
     try:
-        graph = tidy(_traced(model, pictures, has_embedding=has_embedding))
-        files = _save(graph, path, external_data_bytes)
+        graph = _traced(model, pictures, has_embedding=has_embedding)
+        files = save_graph(graph, path, external_data_bytes)
         deviation, allowed = _deviation(model, path, pictures, has_embedding=has_embedding), tolerance
         if not deviation <= allowed:
             # Some networks, untrained ones above all, amplify rounding; none can be met closer than it meets itself.
@@ -105,13 +93,7 @@ class _Pictures:
 
     height: int
     width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def normalised(self, image: Tensor) -> Tensor:
-        """Return float32 [batch, 3, height, width] of uint8 [batch, height, width, 3], step by step as in training."""
-        x = image.permute(0, 3, 1, 2).float() / 255.0
-        return (x - torch.tensor(self.mean).view(3, 1, 1)) / torch.tensor(self.std).view(3, 1, 1)
+    normalisation: Normalisation
 
 
 class _Served(nn.Module):
@@ -134,72 +116,27 @@ class _Served(nn.Module):
         return (logits, embedding) if self.has_embedding else (logits,)
 
 
-@contextmanager
-def _normalising_stem(model: Classifier, pictures: _Pictures) -> Iterator[Tensor | None]:
-    """Let the first convolution scale pixels in [0, 255] for a while; give what is still to be subtracted before it.
-
-    Where it pads, the padding is zero *after* normalisation, so that the shift cannot become part of its bias.
-    """
-    stem = model.stem
-    weight, bias = stem.weight.data, None if stem.bias is None else stem.bias.data
-    pixel_mean = 255.0 * torch.tensor(pictures.mean, dtype=torch.float64).view(3, 1, 1)
-    scaled = weight.double() / (255.0 * torch.tensor(pictures.std, dtype=torch.float64).view(3, 1, 1))
-    try:
-        stem.weight.data = scaled.float()
-        if stem.bias is None or bias is None or stem.padding != (0, 0):
-            yield pixel_mean.float()
-        else:
-            stem.bias.data = (bias.double() - (scaled * pixel_mean).sum((1, 2, 3))).float()
-            yield None
-    finally:
-        stem.weight.data = weight
-        if stem.bias is not None and bias is not None:
-            stem.bias.data = bias
-
-
 def _traced(model: Classifier, pictures: _Pictures, *, has_embedding: bool) -> onnx.ModelProto:
     """Return the graph as PyTorch writes it down."""
     names = ["logits", "embedding"] if has_embedding else ["logits"]
-    # A folder of its own: above 2 GiB the exporter puts every weight into a file beside the graph.
-    with tempfile.TemporaryDirectory() as folder, _normalising_stem(model, pictures) as shift:
-        path = Path(folder, "traced.onnx")
-        with warnings.catch_warnings():
-            # Newer releases announce the end of this exporter at every call: for us to know, not for users.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            torch.onnx.export(
-                _Served(model, shift, has_embedding=has_embedding).eval(),
-                (torch.zeros(2, pictures.height, pictures.width, 3, dtype=torch.uint8),),
-                str(path),  # of a Path it does not see that it may write beside it
-                input_names=["image"],
-                output_names=names,
-                opset_version=OPSET,
-                dynamic_axes={name: {0: "batch"} for name in ("image", *names)},
-                dynamo=False,
-            )
-        return onnx.load(path)
-
-
-def _save(graph: onnx.ModelProto, path: Path, external_data_bytes: int) -> tuple[Path, ...]:
-    """Write the graph, its weights beside it if they are large; return the files."""
-    if sum(len(weight.raw_data) for weight in graph.graph.initializer) <= external_data_bytes:
-        onnx.save_model(graph, path)
-        return (path,)
-    data = path.with_name(f"{path.name}.data")
-    data.unlink(missing_ok=True)  # the writer appends
-    onnx.save_model(graph, path, save_as_external_data=True, location=data.name)
-    return (path, data)
+    with pictures.normalisation.folded_into(model.stem) as shift:
+        return traced(
+            _Served(model, shift, has_embedding=has_embedding),
+            (torch.zeros(2, pictures.height, pictures.width, 3, dtype=torch.uint8),),
+            inputs=["image"],
+            outputs=names,
+            free={name: {0: "batch"} for name in ("image", *names)},
+        )
 
 
 def _deviation(model: Classifier, path: Path, pictures: _Pictures, *, has_embedding: bool) -> float:
     """Return the largest difference of graph and network on random pictures, one alone and three together."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # what it says while optimising is no concern of the caller
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = session_of(path)
     worst = 0.0
     for batch in (1, 3):
         image = _random_pictures(pictures, batch)
         with torch.inference_mode():
-            expected = model.forward_features(pictures.normalised(torch.from_numpy(image)))
+            expected = model.forward_features(pictures.normalisation.normalised(torch.from_numpy(image)))
         answers = session.run(None, {"image": image})
         for answer, wanted in zip(answers, expected[: 1 + has_embedding], strict=True):
             worst = np.maximum(worst, _relative(answer, wanted.numpy()))  # which keeps NaN
@@ -208,7 +145,7 @@ def _deviation(model: Classifier, path: Path, pictures: _Pictures, *, has_embedd
 
 def _own_rounding(model: Classifier, pictures: _Pictures) -> float:
     """Return how far the network's float32 answer is from what it answers in float64."""
-    x = pictures.normalised(torch.from_numpy(_random_pictures(pictures, 1)))
+    x = pictures.normalisation.normalised(torch.from_numpy(_random_pictures(pictures, 1)))
     with torch.inference_mode():
         return _relative(model(x).numpy(), copy.deepcopy(model).double()(x.double()).numpy())
 

@@ -142,22 +142,15 @@ class MobileNetV3(Classifier):
         eps: float = EPS,
     ) -> None:
         super().__init__()
-        stem = stem_channels or divisible(STEM_CHANNELS * width)
         scaled = scaled_rows(rows, width)
         strides = [2, *(row.stride for row in scaled)]
         for index in [i for i, stride in enumerate(strides) if stride > 1][:skipped_strides]:
             strides[index] = 1
-
-        convolution = partial(ConvNormActivation, eps=eps, momentum=MOMENTUM)
-        layers: list[nn.Module] = [convolution(3, stem, stride=strides[0], activation=HS)]
-        channels = stem
-        for row, stride in zip(scaled, strides[1:], strict=True):
-            layers.append(InvertedResidual(channels, replace(row, stride=stride), eps=eps))
-            channels = row.out_channels
-        layers.append(convolution(channels, 6 * channels, 1, activation=HS))
+        scaled = tuple(replace(row, stride=stride) for row, stride in zip(scaled, strides[1:], strict=True))
+        layers = feature_layers(scaled, stem_channels or divisible(STEM_CHANNELS * width), strides[0], eps=eps)
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Sequential(
-            nn.Linear(6 * channels, last_channels),
+            nn.Linear(6 * scaled[-1].out_channels, last_channels),
             nn.Hardswish(),
             nn.Dropout(dropout),
             nn.Linear(last_channels, class_count),
@@ -179,6 +172,20 @@ class MobileNetV3(Classifier):
     def head(self) -> nn.Linear:
         """The last linear layer."""
         return self.get_submodule("classifier.3")  # type: ignore[return-value]  # built above
+
+
+def feature_layers(
+    rows: tuple[Bottleneck, ...], stem_channels: int, stem_stride: int = 2, *, eps: float = EPS
+) -> list[nn.Module]:
+    """Return the layers before the pooling: the stem, a block for each row, and a convolution that widens sixfold."""
+    convolution = partial(ConvNormActivation, eps=eps, momentum=MOMENTUM)
+    layers: list[nn.Module] = [convolution(3, stem_channels, stride=stem_stride, activation=HS)]
+    channels = stem_channels
+    for row in rows:
+        layers.append(InvertedResidual(channels, row, eps=eps))
+        channels = row.out_channels
+    layers.append(convolution(channels, 6 * channels, 1, activation=HS))
+    return layers
 
 
 def scaled_rows(rows: tuple[Bottleneck, ...], width: float) -> tuple[Bottleneck, ...]:

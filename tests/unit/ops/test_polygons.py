@@ -72,6 +72,16 @@ def test_an_image_without_pixels_is_not_covered(height: int, width: int) -> None
     assert rle_from_polygons([SQUARE, SQUARE], height, width) == Rle(height, width, np.array([0]))
 
 
+def test_a_winding_polygon_is_drawn_a_few_columns_at_a_time() -> None:
+    """More toggles than are sorted at once. Cut into pieces along chords, it is inside an odd number of them."""
+    points = np.random.default_rng(7).uniform(-20, 900, (22_000, 2))
+    expected = np.zeros((3, 700), bool)
+    for first in range(0, 22_000, 5_000):
+        piece = np.concatenate([points[first : first + 5_001], points[:1]])
+        expected ^= rle_decode(rle_from_polygons([piece], 3, 700))
+    assert (rle_decode(rle_from_polygons([points], 3, 700)) == expected).all()
+
+
 @pytest.mark.parametrize(
     ("polygon", "match"),
     [

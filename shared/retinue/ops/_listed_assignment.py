@@ -7,14 +7,64 @@ have nothing to do with each other never meet, so groups of neighbours need not 
 import numpy as np
 from numpy.typing import NDArray
 
+from retinue.ops._arrays import native
 from retinue.ops._kernel import kernel
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+def assign_listed(rows: Indices, columns: Indices, costs: Floats, row_count: int, column_count: int) -> Indices:
+    """Return which of the allowed pairs are made, ascending: most pairs first, then least total cost.
+
+    Args:
+        rows: [pairs], ascending, below ``row_count``.
+        columns: [pairs], below ``column_count``; no pair comes twice.
+        costs: [pairs], finite.
+        row_count: how many rows there are.
+        column_count: how many columns there are.
+    """
+    starts = np.searchsorted(rows, np.arange(row_count + 1)).astype(np.int64, copy=False)
+    chosen = _solve(starts, native(columns), native(costs), column_count)
+    return chosen[chosen >= 0]
+
+
+def heaviest_pairs(rows: Indices, columns: Indices, weights: Floats, row_count: int, column_count: int) -> Indices:
+    """Return which of the possible pairs make the pairing of the greatest total weight, ascending.
+
+    Args:
+        rows: [pairs], ascending, below ``row_count``.
+        columns: [pairs], below ``column_count``; no pair comes twice.
+        weights: [pairs], above 0 each.
+        row_count: how many rows there are.
+        column_count: how many columns there are.
+
+    Notes:
+        Each row has one more column, of its own, that costs nothing: to take it is to stay alone. All rows can be
+        placed then, and what costs least weighs most.
+    """
+    if rows.size == 0 or (_is_single(rows, row_count) and _is_single(columns, column_count)):
+        return np.arange(rows.size)
+    everyone = np.arange(row_count)
+    own = np.searchsorted(rows, everyone, side="right")  # the place behind each row's pairs
+    chosen = assign_listed(
+        np.insert(rows, own, everyone),
+        np.insert(columns, own, column_count + everyone),
+        np.insert(-weights, own, 0.0),
+        row_count,
+        column_count + row_count,
+    )
+    is_alone = np.isin(chosen, own + everyone, assume_unique=True)
+    taken = chosen[~is_alone]
+    return taken - np.searchsorted(own + everyone, taken)
+
+
+def _is_single(places: Indices, count: int) -> bool:
+    return int(np.bincount(places, minlength=count).max(initial=0)) <= 1
+
+
 @kernel("(i8[::1], i8[::1], f8[::1], i8)")
-def solve_listed(starts: Indices, columns: Indices, costs: Floats, column_count: int) -> Indices:
+def _solve(starts: Indices, columns: Indices, costs: Floats, column_count: int) -> Indices:
     """Return which pair each row is in, as an index into the list, -1 where in none: most pairs first, then least cost.
 
     Args:

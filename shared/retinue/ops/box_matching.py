@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retinue.ops._arrays import Float, float_boxes, number, whole_vector
-from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._listed_assignment import assign_listed
 from retinue.ops.overlap import pairwise_iou
 from retinue.ops.pairing import Pairing
 
@@ -77,7 +77,5 @@ def match_boxes(
         columns.append(j)
         overlaps.append(part[i, j])
     row, column, overlap = np.concatenate(rows), np.concatenate(columns), np.concatenate(overlaps)
-    starts = np.searchsorted(row, np.arange(n + 1)).astype(np.int64, copy=False)
-    chosen = solve_listed(starts, column, -overlap, m)
-    chosen = chosen[chosen >= 0]
+    chosen = assign_listed(row, column, -overlap, n, m)
     return Pairing.of(row[chosen], column[chosen], overlap[chosen], n, m)

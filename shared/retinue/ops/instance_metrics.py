@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from retinue.ops._arrays import number
 from retinue.ops._label_overlap import LabelOverlap, label_overlap
-from retinue.ops._sparse_assignment import heaviest_pairs
+from retinue.ops._listed_assignment import heaviest_pairs
 
 Criterion = Literal["iou", "iot", "iop"]
 MatchMode = Literal["panoptic", "stardist", "hovernet"]

@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from retinue.ops._arrays import finite_floats, number
-from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._listed_assignment import assign_listed
 from retinue.ops.pairing import Pairing
 
 Mode = Literal["max", "hovernet"]
@@ -64,9 +64,7 @@ def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max"
         rows, columns = rows[is_near].astype(np.int64), columns[is_near].astype(np.int64)
         return Pairing.of(rows, columns, distances[rows, columns], n, m)
     rows, columns, near = _neighbours(first, second, reach)
-    starts = np.searchsorted(rows, np.arange(n + 1)).astype(np.int64, copy=False)
-    chosen = solve_listed(starts, columns, near, m)
-    chosen = chosen[chosen >= 0]
+    chosen = assign_listed(rows, columns, near, n, m)
     return Pairing.of(rows[chosen], columns[chosen], near[chosen], n, m)
 
 

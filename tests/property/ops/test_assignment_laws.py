@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from retinue.ops import assign, pair_points
-from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._listed_assignment import assign_listed
 
 Matrix = NDArray[np.float64]
 
@@ -45,9 +45,7 @@ def best_of_all(cost: Matrix) -> tuple[int, float]:
 def listed(cost: Matrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The answer of the kernel that takes a list of the allowed pairs."""
     rows, columns = np.nonzero(np.isfinite(cost))
-    starts = np.searchsorted(rows, np.arange(len(cost) + 1)).astype(np.int64)
-    chosen = solve_listed(starts, columns.astype(np.int64), cost[rows, columns], cost.shape[1])
-    chosen = chosen[chosen >= 0]
+    chosen = assign_listed(rows, columns, cost[rows, columns], *cost.shape)
     return rows[chosen], columns[chosen]
 
 

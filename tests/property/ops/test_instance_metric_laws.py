@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from retinue.ops import aggregated_jaccard, aggregated_jaccard_plus, match_instances, panoptic_quality
 from retinue.ops._label_overlap import label_overlap
-from retinue.ops._sparse_assignment import heaviest_pairs
+from retinue.ops._listed_assignment import heaviest_pairs
 
 Map = NDArray[np.integer[Any]]
 

@@ -1,14 +1,14 @@
 """How COCO matches detections with objects: greedily, by score, within each image and class."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retinue.ops._arrays import native
+from retinue.ops._coco_overlaps import box_overlaps, mask_overlaps
 from retinue.ops._kernel import kernel
 from retinue.ops.detection_records import Detections, GroundTruth, areas_of, boxes_xywh
-from retinue.ops.rle_algebra import rle_iou
 
 Places = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -76,17 +76,15 @@ def judge(truth: GroundTruth, detections: Detections, rules: Rules) -> Judged:
     image_count, truth_images, images = dense_ranks(truth.image_ids, detections.image_ids)
     label_count, truth_labels, labels = dense_ranks(truth.labels, detections.labels)
     truth_order = grouped(grouped(None, truth_labels, label_count), truth_images, image_count)
-    if rules.is_class_agnostic:  # equal scores then come by label, as in pycocotools, which walks the classes
-        by_label = grouped(None, labels, label_count)
-        order = by_label[descending(detections.scores[by_label])]
-        group_count = 1
+    if rules.is_class_agnostic:  # equal scores still come by label, as in pycocotools, which walks the classes
+        order = grouped(None, labels, label_count)
+        order = order[descending(detections.scores[order])]
+        label_count, truth_labels, labels = 1, np.zeros_like(truth_labels), np.zeros_like(labels)
     else:
         order = grouped(descending(detections.scores), labels, label_count)
-        group_count = label_count
     order = grouped(order, images, image_count)
-    truth_keys, keys = truth_images[truth_order], images[order]
-    if not rules.is_class_agnostic:
-        truth_keys, keys = truth_keys * group_count + truth_labels[truth_order], keys * group_count + labels[order]
+    truth_keys = truth_images[truth_order] * label_count + truth_labels[truth_order]
+    keys = images[order] * label_count + labels[order]
     ranks, groups = _groups(keys, truth_keys, rules.most)
     if len(order) and ranks.max() >= rules.most:  # what comes after the best so many of a group is not looked at
         kept = ranks < rules.most
@@ -97,9 +95,9 @@ def judge(truth: GroundTruth, detections: Detections, rules: Rules) -> Judged:
     is_outside = (truth_areas[:, None] < rules.area_ranges[:, 0]) | (truth_areas[:, None] > rules.area_ranges[:, 1])
     is_ignored = is_outside | (is_crowd | _given(truth.is_ignored)[truth_order])[:, None]
     if rules.by_mask:
-        overlaps = _mask_overlaps(truth, detections, groups, truth_order, order, is_crowd)
+        overlaps = mask_overlaps(truth, detections, groups, truth_order, order, is_crowd)
     else:
-        overlaps = _box_overlaps(
+        overlaps = box_overlaps(
             groups,
             boxes_xywh(detections)[order],
             boxes_xywh(truth)[truth_order],
@@ -124,7 +122,7 @@ def dense_ranks(some: Places, others: Places) -> tuple[int, Places, Places]:
     """Return how many different numbers there are in both, and the rank of each among them in ascending order."""
     numbers = np.concatenate([some, others])
     if numbers.size == 0:
-        return 0, some, others
+        return 0, native(some), native(others)
     least, most = int(numbers.min()), int(numbers.max())
     if most - least < 4 * numbers.size + 1024:  # a table of all numbers there could be is small
         table = np.zeros(most - least + 1, np.int64)
@@ -160,27 +158,6 @@ def descending(scores: Doubles) -> Places:
 def _given(flags: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """Return flags that a record has made of None already."""
     return np.empty(0, np.bool_) if flags is None else flags
-
-
-def _mask_overlaps(
-    truth: GroundTruth,
-    detections: Detections,
-    groups: Places,
-    truth_order: Places,
-    order: Places,
-    is_crowd: Flags,
-) -> Doubles:
-    masks, truth_masks = detections.masks or (), truth.masks or ()
-    parts = []
-    for first, last, truth_first, truth_last in groups.tolist():
-        ours = [masks[i] for i in order[first:last].tolist()]
-        theirs = [truth_masks[i] for i in truth_order[truth_first:truth_last].tolist()]
-        try:
-            parts.append(rle_iou(ours, theirs, is_crowd=is_crowd[truth_first:truth_last]).ravel())
-        except ValueError as error:
-            image = truth.image_ids[truth_order[truth_first]]
-            raise ValueError(f"masks: those of one image must be of one size, got several in image {image}") from error
-    return np.concatenate(parts) if parts else np.empty(0)
 
 
 @kernel("(i8[::1], i8[::1], i8)")
@@ -228,37 +205,6 @@ def _groups(keys: Places, truth_keys: Places, most: int) -> tuple[Places, Places
             count += 1
         first, truth_first = last, truth_last
     return ranks, groups[:count].copy()
-
-
-@kernel("(i8[:,::1], f8[:,::1], f8[:,::1], b1[::1])")
-def _box_overlaps(groups: Places, boxes: Doubles, truth_boxes: Doubles, is_crowd: Flags) -> Doubles:
-    """Return the IoU of detections (rows) and objects (columns) of every group, one after the other."""
-    size = 0
-    for k in range(len(groups)):
-        size += (groups[k, 1] - groups[k, 0]) * (groups[k, 3] - groups[k, 2])
-    overlaps = np.empty(size)
-    at = 0
-    for k in range(len(groups)):
-        for d in range(groups[k, 0], groups[k, 1]):
-            for g in range(groups[k, 2], groups[k, 3]):
-                overlaps[at] = box_overlap(boxes[d], truth_boxes[g], is_crowd[g])
-                at += 1
-    return overlaps
-
-
-@kernel()
-def box_overlap(box: Doubles, truth: Doubles, is_crowd: Any) -> float:
-    """Return the IoU of two boxes ``x, y, w, h``, operation for operation as COCO's mask API does."""
-    width = min(box[2] + box[0], truth[2] + truth[0]) - max(box[0], truth[0])
-    if not width > 0:
-        return 0.0
-    height = min(box[3] + box[1], truth[3] + truth[1]) - max(box[1], truth[1])
-    if not height > 0:
-        return 0.0
-    shared: float = width * height
-    area: float = box[2] * box[3]
-    union: float = area if is_crowd else area + truth[2] * truth[3] - shared
-    return shared / union
 
 
 @kernel("(i8[:,::1], f8[::1], f8[::1], b1[:,::1], b1[::1], i8)")

@@ -1,4 +1,4 @@
-"""The assignment of `assign` where the allowed pairs are a list: time and memory follow its length, not rows x columns.
+"""The assignment of `assign` where the allowed pairs are a list: memory follows its length, not rows times columns.
 
 The algorithm is that of `_dense_assignment`, which explains it, with a heap in place of the scan. Rows and columns that
 have nothing to do with each other never meet, so groups of neighbours need not be told apart first.
@@ -7,26 +7,10 @@ have nothing to do with each other never meet, so groups of neighbours need not 
 import numpy as np
 from numpy.typing import NDArray
 
-from retinue.ops._arrays import native
 from retinue.ops._kernel import kernel
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-def assign_listed(rows: Indices, columns: Indices, costs: Floats, row_count: int, column_count: int) -> Indices:
-    """Return which of the allowed pairs are made, ascending: most pairs first, then least total cost.
-
-    Args:
-        rows: [pairs], ascending, below ``row_count``.
-        columns: [pairs], below ``column_count``; no pair comes twice.
-        costs: [pairs], finite.
-        row_count: how many rows there are.
-        column_count: how many columns there are.
-    """
-    starts = np.searchsorted(rows, np.arange(row_count + 1)).astype(np.int64, copy=False)
-    chosen = _solve(starts, native(columns), native(costs), column_count)
-    return chosen[chosen >= 0]
 
 
 def heaviest_pairs(rows: Indices, columns: Indices, weights: Floats, row_count: int, column_count: int) -> Indices:
@@ -47,15 +31,13 @@ def heaviest_pairs(rows: Indices, columns: Indices, weights: Floats, row_count: 
         return np.arange(rows.size)
     everyone = np.arange(row_count)
     own = np.searchsorted(rows, everyone, side="right")  # the place behind each row's pairs
-    chosen = assign_listed(
-        np.insert(rows, own, everyone),
+    chosen = solve_listed(
+        np.append(0, own + everyone + 1),
         np.insert(columns, own, column_count + everyone),
         np.insert(-weights, own, 0.0),
-        row_count,
         column_count + row_count,
     )
-    is_alone = np.isin(chosen, own + everyone, assume_unique=True)
-    taken = chosen[~is_alone]
+    taken = chosen[chosen < own + everyone]
     return taken - np.searchsorted(own + everyone, taken)
 
 
@@ -64,97 +46,122 @@ def _is_single(places: Indices, count: int) -> bool:
 
 
 @kernel("(i8[::1], i8[::1], f8[::1], i8)")
-def _solve(starts: Indices, columns: Indices, costs: Floats, column_count: int) -> Indices:
+def solve_listed(starts: Indices, columns: Indices, costs: Floats, column_count: int) -> Indices:
     """Return which pair each row is in, as an index into the list, -1 where in none: most pairs first, then least cost.
 
     Args:
         starts: [n + 1]; the pairs of row i are ``starts[i]`` to ``starts[i + 1]``.
         columns: [pairs], no column twice in a row.
-        costs: [pairs], finite.
+        costs: [pairs], finite, and so are sums of them.
         column_count: m, more than every column.
     """
-    n = len(starts) - 1
-    pair_of = np.full(n, -1, np.int64)
+    pair_of = np.full(len(starts) - 1, -1, np.int64)
     row_of = np.full(column_count, -1, np.int64)
-    price = np.zeros(column_count)
-    free = np.arange(n)
-    count = n
-    for _ in range(2):
-        count = _bid(starts, columns, costs, price, pair_of, row_of, free, count)
-    distance = np.full(column_count, np.inf)
-    before = np.empty(column_count, np.int64)  # the row that a column is reached from
-    via = np.empty(column_count, np.int64)  # and the pair
-    seen = np.empty(column_count, np.int64)
     is_closed = np.zeros(column_count, np.bool_)
-    is_done = np.zeros(column_count, np.bool_)  # or a rounding error could lead the way round in a circle
-    keys = np.empty(len(columns))
-    heap = np.empty(len(columns), np.int64)
-    for k in range(count):
-        start = free[k]
-        end, length, seen_count = start, 0.0, 0
-        # First through open columns to a free one; if there is none, on through closed ones to the row to leave out.
-        for is_second in (False, True):
-            size, opened = 0, seen_count
-            i, offset, own = start, 0.0, 0
-            while True:
-                for pair in range(starts[i], starts[i + 1]):
-                    j = columns[pair]
-                    value = offset + (costs[pair] - price[j])
-                    if is_closed[j] == is_second and not is_done[j] and value < distance[j]:
-                        if distance[j] == np.inf:
-                            seen[seen_count] = j
-                            seen_count += 1
-                        distance[j], before[j], via[j] = value, i, pair
-                        size = _push(keys, heap, size, value, j)
-                if is_second and own < opened:  # the rows of the open tree come first, each with its own distance
-                    j = seen[own]
-                    own += 1
-                    i = row_of[j]
-                    offset = distance[j] - (costs[pair_of[i]] - price[j])
-                    if offset < length:
-                        end, length = i, offset
-                    continue
-                j, value = -1, np.inf
-                while size > 0:
-                    value, j = keys[0], heap[0]
-                    size = _pop(keys, heap, size)
-                    if value == distance[j]:
-                        break
-                    j = -1
-                if j < 0 or (is_second and value >= length):
-                    break
-                is_done[j] = True
-                i = row_of[j]
-                if i < 0:
-                    break
-                offset = value - (costs[pair_of[i]] - price[j])
-                if is_second and offset < length:
-                    end, length = i, offset
-            if not is_second and j >= 0:
-                break
-        is_placed = not is_second
-        if is_placed:
-            length = value
-        for s in range(seen_count):
-            column = seen[s]
-            if distance[column] < length or (is_second and s < opened):
-                price[column] += distance[column] - length
-            if is_second and s < opened:
-                is_closed[column] = True
-            distance[column] = np.inf
-            is_done[column] = False
-        if not is_placed and end != start:
-            j = columns[pair_of[end]]
-            pair_of[end] = -1
-        while is_placed or end != start:
-            i = before[j]
-            row_of[j] = i
-            old = pair_of[i]
-            pair_of[i] = via[j]
-            if i == start:
-                break
-            j = columns[old]
+    if not _place(starts, columns, costs, pair_of, row_of, is_closed):
+        _place_again(starts, columns, costs, pair_of, is_closed)
     return pair_of
+
+
+@kernel()
+def _place_again(
+    starts: Indices, columns: Indices, costs: Floats, pair_of: Indices, is_closed: NDArray[np.bool_]
+) -> None:
+    """Give closed columns the rows that cost least in all."""
+    n, m = len(pair_of), len(is_closed)
+    is_rival = np.zeros(n, np.bool_)
+    ends = np.zeros(m + 1, np.int64)
+    for i in range(n):
+        if pair_of[i] < 0 or is_closed[columns[pair_of[i]]]:
+            is_rival[i] = True
+            pair_of[i] = -1
+            for pair in range(starts[i], starts[i + 1]):
+                ends[columns[pair]] += 1
+    # Their pairs, column by column.
+    total = 0
+    for j in range(m + 1):
+        ends[j], total = total, total + ends[j]
+    fill = ends.copy()
+    rows, pairs, turned_costs = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total)
+    for i in range(n):
+        if is_rival[i]:
+            for pair in range(starts[i], starts[i + 1]):
+                k = fill[columns[pair]]
+                fill[columns[pair]] += 1
+                rows[k], pairs[k], turned_costs[k] = i, pair, costs[pair]
+    place_of = np.full(m, -1, np.int64)
+    _place(ends, rows, turned_costs, place_of, np.full(n, -1, np.int64), np.zeros(n, np.bool_))
+    for j in range(m):
+        if place_of[j] >= 0:
+            pair_of[rows[place_of[j]]] = pairs[place_of[j]]
+
+
+@kernel()
+def _place(
+    starts: Indices,
+    columns: Indices,
+    costs: Floats,
+    pair_of: Indices,
+    row_of: Indices,
+    is_closed: NDArray[np.bool_],
+) -> bool:
+    """Fill in the pair of each row and the row of each column; return False where rows are left, or columns closed."""
+    n, m = len(pair_of), len(row_of)
+    price = np.zeros(m)
+    left = np.empty(n, np.int64)
+    count = _bid(starts, columns, costs, price, pair_of, row_of, left)
+    open_price = price.copy()  # -inf for columns that need no more looking at: their reduced cost is infinite
+    distance = np.full(m, np.inf)
+    before, via = np.empty(m, np.int64), np.empty(m, np.int64)  # the row that a column is reached from, and the pair
+    seen, reached = np.empty(m, np.int64), np.empty(m, np.int64)
+    heap, place_in = np.empty(m, np.int64), np.full(m, -1, np.int64)
+    is_complete = True
+    for start in left[:count]:
+        i, offset = start, 0.0
+        seen_count, reached_count, heap_size = 0, 0, 0
+        nearest, sink = np.inf, -1
+        while True:
+            for pair in range(starts[i], starts[i + 1]):
+                j = columns[pair]
+                length = costs[pair] - open_price[j] - offset
+                if length > nearest or (length == nearest and (row_of[j] >= 0 or j > sink)):
+                    continue  # no better way ends or leads on here
+                if length < distance[j]:
+                    if distance[j] == np.inf:
+                        seen[seen_count] = j
+                        seen_count += 1
+                    distance[j], before[j], via[j] = length, i, pair
+                    if row_of[j] < 0:
+                        nearest, sink = length, j
+                    else:
+                        heap_size = _lift(heap, place_in, distance, heap_size, j)
+            if heap_size == 0 or distance[heap[0]] >= nearest:
+                break
+            j = heap[0]
+            heap_size = _drop(heap, place_in, distance, heap_size)
+            reached[reached_count] = j
+            reached_count += 1
+            i = row_of[j]
+            offset = (costs[pair_of[i]] - price[j]) - distance[j]
+            open_price[j] = -np.inf
+        for k in range(heap_size):
+            place_in[heap[k]] = -1
+        for j in reached[:reached_count]:
+            if sink < 0:
+                is_closed[j] = True
+            else:
+                price[j] += distance[j] - nearest
+                open_price[j] = price[j]
+        for j in seen[:seen_count]:
+            distance[j] = np.inf
+        is_complete &= sink >= 0
+        j = sink
+        while j >= 0:
+            i, pair = before[j], via[j]
+            row_of[j] = i
+            pair, pair_of[i] = pair_of[i], pair
+            j = -1 if i == start else columns[pair]
+    return is_complete
 
 
 @kernel()
@@ -165,77 +172,94 @@ def _bid(
     price: Floats,
     pair_of: Indices,
     row_of: Indices,
-    free: Indices,
-    count: int,
+    left: Indices,
 ) -> int:
-    """Let free rows take their cheapest column, at a price that makes the next as good; return how many are left."""
-    k, left, bids = 0, 0, 0
-    most_bids = 8 * count + 8  # bids of a rounding error could go on for ever
-    while k < count:
-        i = free[k]
-        k += 1
+    """Let each row take its cheapest column, at a price that makes it indifferent to the next; count the rest."""
+    n = len(pair_of)
+    count, loser, row = 0, -1, 0
+    bids, most_bids = 0, 3 * n  # bids of a rounding error could go on for ever
+    while row < n or loser >= 0:
+        i = loser
+        if loser < 0:
+            i = row
+            row += 1
+        loser = -1
         bids += 1
         first, second = np.inf, np.inf
-        p1, p2 = -1, -1
+        chosen = -1
         for pair in range(starts[i], starts[i + 1]):
-            value = costs[pair] - price[columns[pair]]
-            if value < first:
-                second, p2 = first, p1
-                first, p1 = value, pair
+            j = columns[pair]
+            value = costs[pair] - price[j]
+            if value < first or (value == first and _is_better(j, columns[chosen], row_of)):
+                first, second, chosen = value, first, pair
             elif value < second:
-                second, p2 = value, pair
-        if p1 < 0 or (p2 < 0 and row_of[columns[p1]] >= 0):
-            free[left] = i
-            left += 1
+                second = value
+        if chosen < 0 or (second == np.inf and row_of[columns[chosen]] >= 0):
+            left[count] = i
+            count += 1
             continue
-        is_raised = p2 >= 0 and price[columns[p1]] - (second - first) < price[columns[p1]]
-        if is_raised:
-            price[columns[p1]] -= second - first
-        elif p2 >= 0 and row_of[columns[p1]] >= 0:
-            p1 = p2
-        loser = row_of[columns[p1]]
-        pair_of[i] = p1
-        row_of[columns[p1]] = i
-        if loser >= 0:
-            pair_of[loser] = -1
+        j = columns[chosen]
+        is_raised = False
+        if second < np.inf:
+            lower = price[j] - (second - first)
+            is_raised = lower < price[j]
+            price[j] = lower
+        out = row_of[j]
+        pair_of[i], row_of[j] = chosen, i
+        if out >= 0:
+            pair_of[out] = -1
             if is_raised and bids < most_bids:
-                k -= 1
-                free[k] = loser
+                loser = out
             else:
-                free[left] = loser
-                left += 1
-    return left
+                left[count] = out
+                count += 1
+    return count
 
 
 @kernel()
-def _push(keys: Floats, heap: Indices, size: int, key: float, item: int) -> int:
-    """Add an item to the heap and return its new size."""
-    child = size
+def _is_better(column: int, other: int, row_of: Indices) -> bool:
+    """Return whether of two columns at one price the first is to be taken: one that is free, or else the lower."""
+    is_free, is_other_free = bool(row_of[column] < 0), bool(row_of[other] < 0)
+    return column < other if is_free == is_other_free else is_free
+
+
+@kernel()
+def _lift(heap: Indices, place_in: Indices, key: Floats, size: int, item: int) -> int:
+    """Put an item in the heap, or let it rise if it is there and its key has fallen; return the heap's size."""
+    child = place_in[item]
+    if child < 0:
+        child = size
+        size += 1
     while child > 0:
         parent = (child - 1) >> 1
-        if keys[parent] <= key:
+        above = heap[parent]
+        if key[above] <= key[item]:
             break
-        keys[child], heap[child] = keys[parent], heap[parent]
+        heap[child], place_in[above] = above, child
         child = parent
-    keys[child], heap[child] = key, item
-    return size + 1
+    heap[child], place_in[item] = item, child
+    return size
 
 
 @kernel()
-def _pop(keys: Floats, heap: Indices, size: int) -> int:
-    """Take the first item off the heap and return its new size."""
+def _drop(heap: Indices, place_in: Indices, key: Floats, size: int) -> int:
+    """Take the first item out of the heap and return the heap's size."""
+    place_in[heap[0]] = -1
     size -= 1
-    key, item = keys[size], heap[size]
+    if size == 0:
+        return 0
+    item = heap[size]
     parent = 0
     while True:
         child = 2 * parent + 1
         if child >= size:
             break
-        if child + 1 < size and keys[child + 1] < keys[child]:
+        if child + 1 < size and key[heap[child + 1]] < key[heap[child]]:
             child += 1
-        if key <= keys[child]:
+        if key[item] <= key[heap[child]]:
             break
-        keys[parent], heap[parent] = keys[child], heap[child]
+        heap[parent] = heap[child]
+        place_in[heap[child]] = parent
         parent = child
-    keys[parent], heap[parent] = key, item
+    heap[parent], place_in[item] = item, parent
     return size

@@ -97,13 +97,6 @@ def remoteness(
     return (across * across + down * down) / (width * width + height * height + epsilon)
 
 
-@kernel()
-def clamped_area(x1: Any, y1: Any, x2: Any, y2: Any, zero: Any) -> Any:
-    """Return the area of a box, of which a reversed side counts as none."""
-    width, height = x2 - x1, y2 - y1
-    return max(width, zero) * max(height, zero)
-
-
 @kernel(
     "(f4[:,::1], f4[:,::1], b1[::1], i8, f4[:,::1])",
     "(f8[:,::1], f8[:,::1], b1[::1], i8, f8[:,::1])",
@@ -118,13 +111,15 @@ def overlaps(
     x1, y1, x2, y2, areas = np.empty((5, count), boxes_b.dtype)
     angles = np.empty(count, boxes_b.dtype)
     for k in range(count):
-        x1[k], y1[k], x2[k], y2[k] = boxes_b[k, 0], boxes_b[k, 1], boxes_b[k, 2], boxes_b[k, 3]
-        areas[k] = clamped_area(x1[k], y1[k], x2[k], y2[k], zero)
+        x1[k], y1[k] = boxes_b[k, 0], boxes_b[k, 1]
+        x2[k], y2[k] = max(x1[k], boxes_b[k, 2]), max(y1[k], boxes_b[k, 3])  # a reversed side is none
+        areas[k] = (x2[k] - x1[k]) * (y2[k] - y1[k])
         if kind == CIOU:
             angles[k] = _angle(x2[k] - x1[k], y2[k] - y1[k], zero)
     for row in range(len(boxes_a)):
-        ax1, ay1, ax2, ay2 = boxes_a[row, 0], boxes_a[row, 1], boxes_a[row, 2], boxes_a[row, 3]
-        area = clamped_area(ax1, ay1, ax2, ay2, zero)
+        ax1, ay1 = boxes_a[row, 0], boxes_a[row, 1]
+        ax2, ay2 = max(ax1, boxes_a[row, 2]), max(ay1, boxes_a[row, 3])
+        area = (ax2 - ax1) * (ay2 - ay1)
         out = result[row]
         if kind == IOS:
             for k in range(count):
@@ -160,5 +155,4 @@ def overlaps(
 
 @kernel()
 def _angle(width: Any, height: Any, zero: Any) -> Any:
-    width, height = max(width, zero), max(height, zero)
     return zero if width == zero else np.arctan(width / height)

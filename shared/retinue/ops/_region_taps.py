@@ -114,11 +114,13 @@ def _find_taps(start: Float, extent: Float, ratio: int, size: int, real: type[Fl
 
 @kernel()
 def _samples_near(base: float, step: float, grid: float, size: int) -> tuple[float, int]:
-    """Return the first sample of a bin that may lie on the axis, and how many may from there."""
+    """Return the first sample of a bin that may lie on the axis, and how many may from there.
+
+    Samples are more than half a cell apart, unless there is only one: there are but a few for each cell.
+    """
     first = max(0.0, np.floor((-1 - base) / step) - _SLACK)
     last = min(grid - 1, np.ceil((size - base) / step) + _SLACK)
-    most = 2 * size + 4 * _SLACK  # for samples are more than half a cell apart, unless there is only one
-    return first, int(min(max(last - first + 1, 0.0), most))
+    return first, int(max(last - first + 1, 0.0))
 
 
 @kernel()

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from retinue.ops._kernel import kernel
 from retinue.ops._overlap_kernels import IOU
-from retinue.ops._suppression_order import descending_order
-from retinue.ops._suppression_tiles import file_boxes, find_matches, has_match, limit_below, similarity, take_out
+from retinue.ops._suppression_tiles import file_boxes, find_matches, limit_below, overlap_block, take_out
+
+_FEW = 192  # so many, and they would be filed in more than one tile
 
 
 @kernel(
@@ -26,9 +27,12 @@ def kept_boxes(
     max_count: int,
 ) -> NDArray[np.int64]:
     """Return what is kept: no box that overlaps a better one by more than the threshold."""
+    if group_count == 1 and len(boxes) <= _FEW:
+        return _kept_of_few(boxes, order, threshold, metric, max_count)
     slots, items, where, tile_of, spans, extents, grids = file_boxes(boxes, groups, group_count)
     limit = limit_below(slots, threshold, False)
     kept, found = np.empty(max_count, np.int64), np.empty(len(boxes), np.int64)
+    overlaps, scratch = np.empty(len(boxes), boxes.dtype), np.empty(16, boxes.dtype)
     count = 0
     for item in order:
         if count == max_count:
@@ -40,9 +44,50 @@ def kept_boxes(
         if where[item] >= 0:
             take_out(slots, items, where, tile_of, spans, item)
             group = groups[item] if group_count > 1 else 0
-            for k in range(find_matches(boxes, item, slots, spans, extents, grids, group, limit, metric, found)):
+            match_count = find_matches(
+                boxes, item, slots, spans, extents, grids, group, limit, metric, found, overlaps, scratch
+            )
+            for k in range(match_count):
                 take_out(slots, items, where, tile_of, spans, items[found[k]])
     return kept[:count]
+
+
+@kernel()
+def _kept_of_few(
+    boxes: NDArray[Any], order: NDArray[np.int64], threshold: float, metric: int, max_count: int
+) -> NDArray[np.int64]:
+    """Return what is kept, from slots by descending score: so few are compared before they are filed in tiles."""
+    count = len(boxes)
+    block_count = (count + 15) >> 4
+    slots, is_dropped = np.zeros((block_count, 5, 16), boxes.dtype), np.zeros((block_count, 16), np.bool_)
+    limit, overlaps = limit_below(slots, threshold, False), np.empty(16, boxes.dtype)
+    for place in range(count):
+        item, block, k = order[place], place >> 4, place & 15
+        x1, y1, x2, y2 = boxes[item, 0], boxes[item, 1], boxes[item, 2], boxes[item, 3]
+        slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k] = x1, y1, x2, y2
+        slots[block, 4, k] = (x2 - x1) * (y2 - y1)
+    kept = np.empty(max_count, np.int64)
+    kept_count = 0
+    for place in range(count):
+        first, place_k = place >> 4, place & 15
+        if kept_count == max_count:
+            break
+        if is_dropped[first, place_k]:
+            continue
+        kept[kept_count] = order[place]
+        kept_count += 1
+        x1, y1, x2, y2 = (
+            slots[first, 0, place_k],
+            slots[first, 1, place_k],
+            slots[first, 2, place_k],
+            slots[first, 3, place_k],
+        )
+        area = slots[first, 4, place_k]
+        for block in range(first, block_count):
+            if overlap_block(slots, block, x1, y1, x2, y2, area, limit, metric, overlaps):
+                for k in range(16):
+                    is_dropped[block, k] |= overlaps[k] > limit
+    return kept[:kept_count]
 
 
 @kernel(
@@ -62,13 +107,17 @@ def keepers_of(
     slots, items, where, tile_of, spans, extents, grids = file_boxes(boxes, groups, group_count)
     limit = limit_below(slots, threshold, True)
     keepers, found = np.arange(len(boxes)), np.empty(len(boxes), np.int64)
+    overlaps, scratch = np.empty(len(boxes), boxes.dtype), np.empty(16, boxes.dtype)
     for item in order:
         if where[item] >= 0:
             take_out(slots, items, where, tile_of, spans, item)
         elif keepers[item] == item or not is_transitive:
             continue
         group = groups[item] if group_count > 1 else 0
-        for k in range(find_matches(boxes, item, slots, spans, extents, grids, group, limit, metric, found)):
+        match_count = find_matches(
+            boxes, item, slots, spans, extents, grids, group, limit, metric, found, overlaps, scratch
+        )
+        for k in range(match_count):
             other = items[found[k]]
             keepers[other] = keepers[item]
             take_out(slots, items, where, tile_of, spans, other)
@@ -76,12 +125,13 @@ def keepers_of(
 
 
 @kernel(
-    "(f4[:,::1], f8[::1], i8[::1], i8, f8, f8, f8, i8)",
-    "(f8[:,::1], f8[::1], i8[::1], i8, f8, f8, f8, i8)",
+    "(f4[:,::1], f8[::1], i8[::1], i8[::1], i8, f8, f8, f8, i8)",
+    "(f8[:,::1], f8[::1], i8[::1], i8[::1], i8, f8, f8, f8, i8)",
 )
 def softened(
     boxes: NDArray[Any],
     scores: NDArray[np.float64],
+    order: NDArray[np.int64],
     groups: NDArray[np.int64],
     group_count: int,
     threshold: float,
@@ -97,7 +147,8 @@ def softened(
     slots, items, where, tile_of, spans, extents, grids = file_boxes(boxes, groups, group_count)
     limit = limit_below(slots, threshold, False)
     picked, found = np.empty(max_count, np.int64), np.empty(len(boxes), np.int64)
-    heap = descending_order(scores)
+    overlaps, scratch = np.empty(len(boxes), boxes.dtype), np.empty(16, boxes.dtype)
+    heap = order.copy()  # what is sorted is a heap
     keys = scores[heap]
     left, count = len(boxes), 0
     for item in range(left):
@@ -119,12 +170,13 @@ def softened(
         if where[item] < 0:
             continue
         take_out(slots, items, where, tile_of, spans, item)
-        x1, y1, x2, y2 = boxes[item, 0], boxes[item, 1], boxes[item, 2], boxes[item, 3]
-        area = (x2 - x1) * (y2 - y1)
         group = groups[item] if group_count > 1 else 0
-        for k in range(find_matches(boxes, item, slots, spans, extents, grids, group, limit, IOU, found)):
+        match_count = find_matches(
+            boxes, item, slots, spans, extents, grids, group, limit, IOU, found, overlaps, scratch
+        )
+        for k in range(match_count):
             other = items[found[k]]
-            iou = np.float64(similarity(slots, found[k], x1, y1, x2, y2, area, IOU))
+            iou = np.float64(overlaps[k])
             scores[other] *= math.exp(-(iou * iou) / sigma) if sigma > 0 else 1 - iou
             if scores[other] < least:
                 take_out(slots, items, where, tile_of, spans, other)
@@ -159,6 +211,7 @@ def decays_among(
     count = len(boxes)
     largest, decays = np.zeros(count), np.ones(count)
     found = np.empty(count, np.int64)
+    overlaps, scratch = np.empty(count, boxes.dtype), np.empty(16, boxes.dtype)
     for is_decay in (False, True):
         slots, items, where, tile_of, spans, extents, grids = file_boxes(boxes, groups, group_count)
         limit = limit_below(slots, 0.0, False)
@@ -166,11 +219,12 @@ def decays_among(
             if where[item] < 0:
                 continue
             take_out(slots, items, where, tile_of, spans, item)
-            x1, y1, x2, y2 = boxes[item, 0], boxes[item, 1], boxes[item, 2], boxes[item, 3]
-            area = (x2 - x1) * (y2 - y1)
             group = groups[item] if group_count > 1 else 0
-            for k in range(find_matches(boxes, item, slots, spans, extents, grids, group, limit, IOU, found)):
-                iou = np.float64(similarity(slots, found[k], x1, y1, x2, y2, area, IOU))
+            match_count = find_matches(
+                boxes, item, slots, spans, extents, grids, group, limit, IOU, found, overlaps, scratch
+            )
+            for k in range(match_count):
+                iou = np.float64(overlaps[k])
                 if is_decay:
                     decays[item] = min(decays[item], _quotient(iou, largest[items[found[k]]], strength))
                 else:
@@ -206,6 +260,7 @@ def fused_clusters(
     slots, numbers = np.zeros((starts[-1] >> 4, 5, 16)), np.empty(starts[-1], np.int64)
     clusters, firsts = np.empty(count, np.int64), np.empty(count, np.int64)
     sums, totals, fused = np.zeros((count, 4)), np.zeros(count), np.empty((count, 4))
+    overlaps = np.empty(16)
     begun = 0
     for item in order:
         group = groups[item] if group_count > 1 else 0
@@ -213,11 +268,10 @@ def fused_clusters(
         area = (x2 - x1) * (y2 - y1)
         best, slot = threshold, -1
         for block in range(starts[group] >> 4, (ends[group] + 15) >> 4):
-            if has_match(slots, block, x1, y1, x2, y2, area, best, IOU):
-                for other in range(block << 4, min(ends[group], (block + 1) << 4)):
-                    iou = similarity(slots, other, x1, y1, x2, y2, area, IOU)
-                    if iou > best:
-                        best, slot = iou, other
+            if overlap_block(slots, block, x1, y1, x2, y2, area, best, IOU, overlaps):
+                for k in range(16):
+                    if overlaps[k] > best:
+                        best, slot = overlaps[k], (block << 4) + k
         if slot < 0:
             slot = ends[group]
             ends[group] += 1

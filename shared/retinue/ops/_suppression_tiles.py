@@ -72,10 +72,11 @@ def dense_groups(labels: ArrayLike | None, count: int) -> tuple[NDArray[np.int64
 def limit_below(slots: NDArray[Any], threshold: float, is_inclusive: bool) -> Any:
     """Return the largest number of the slots' dtype that is not above the threshold, or is below it if inclusive.
 
-    To be larger than that is to be above the threshold (or at least at it), though this is no number of the dtype.
+    To be larger than that is to be above the threshold (or at least at it), though it may be no number of the dtype.
+    At threshold 0 boxes that do not overlap are not above even if it is inclusive.
     """
     limit = slots.dtype.type(threshold)
-    if np.float64(limit) > threshold or (is_inclusive and np.float64(limit) == threshold):
+    if np.float64(limit) > threshold or (is_inclusive and np.float64(limit) == threshold > 0):
         limit = np.nextafter(limit, slots.dtype.type(-1))
     return limit
 
@@ -175,10 +176,13 @@ def find_matches(
     limit: Any,
     metric: int,
     found: NDArray[Any],
+    overlaps: NDArray[Any],
+    block_overlaps: NDArray[Any],
 ) -> int:
-    """Write to `found` the slots of all boxes more similar to one box than the limit; return how many there are.
+    """Write to `found` the slots of all boxes that overlap one box by more than the limit; return how many there are.
 
-    Of one tile the last slots come first: a box may be taken out as it is met, and the one that moves has been met.
+    By how much is written to `overlaps`. The boxes may be taken out one after the other: one that has been moved
+    meanwhile can still be told by the slot where it was found.
     """
     x1, y1, x2, y2 = boxes[item, 0], boxes[item, 1], boxes[item, 2], boxes[item, 3]
     width, height = x2 - x1, y2 - y1
@@ -206,73 +210,57 @@ def find_matches(
             ):
                 continue
             begin, end = spans[tile, 0], spans[tile, 1]
-            for block in range((end - 1) >> 4, (begin >> 4) - 1, -1):
-                if has_match(slots, block, x1, y1, x2, y2, area, limit, metric):
-                    for slot in range(min(end, (block + 1) * _BLOCK) - 1, block * _BLOCK - 1, -1):
-                        if similarity(slots, slot, x1, y1, x2, y2, area, metric) > limit:
-                            found[count] = slot
+            for block in range(begin >> 4, (end + _BLOCK - 1) >> 4):
+                if overlap_block(slots, block, x1, y1, x2, y2, area, limit, metric, block_overlaps):
+                    for k in range(_BLOCK):
+                        if block_overlaps[k] > limit:
+                            found[count], overlaps[count] = (block << 4) + k, block_overlaps[k]
                             count += 1
     return count
 
 
 @inner
-def similarity(slots: NDArray[Any], slot: int, x1: Any, y1: Any, x2: Any, y2: Any, area: Any, metric: int) -> Any:
-    """Return the overlap of one box with the box in a slot; NaN or 0 where nothing is there."""
-    real = slots.dtype.type
-    block, k = slot >> 4, slot & 15
-    other_x1, other_y1, other_x2, other_y2 = (
-        slots[block, 0, k],
-        slots[block, 1, k],
-        slots[block, 2, k],
-        slots[block, 3, k],
-    )
-    inter = intersection(x1, y1, x2, y2, other_x1, other_y1, other_x2, other_y2, real(0))
-    if metric == IOS:
-        return inter / min(area, slots[block, 4, k])
-    iou = inter / (area + slots[block, 4, k] - inter)
-    if metric == DIOU:
-        iou -= remoteness(x1, y1, x2, y2, other_x1, other_y1, other_x2, other_y2, real(0.5), real(1e-7))
-    return iou
-
-
-@inner
-def has_match(
-    slots: NDArray[Any], block: int, x1: Any, y1: Any, x2: Any, y2: Any, area: Any, limit: Any, metric: int
+def overlap_block(
+    slots: NDArray[Any],
+    block: int,
+    x1: Any,
+    y1: Any,
+    x2: Any,
+    y2: Any,
+    area: Any,
+    limit: Any,
+    metric: int,
+    overlaps: NDArray[Any],
 ) -> bool:
-    """Return whether any of sixteen slots holds a match, without a branch for each."""
+    """Write how far one box overlaps those in sixteen slots, without a branch for each; return whether any is above.
+
+    Where nothing is filed that is 0 or NaN.
+    """
     real = slots.dtype.type
     zero, half, epsilon = real(0), real(0.5), real(1e-7)
     is_match = False
     if metric == IOS:
         for k in range(_BLOCK):
-            inter = intersection(
-                x1, y1, x2, y2, slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k], zero
-            )
-            is_match |= inter / min(area, slots[block, 4, k]) > limit
+            left, top, right, bottom = slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k]
+            inter = intersection(x1, y1, x2, y2, left, top, right, bottom, zero)
+            overlap = inter / min(area, slots[block, 4, k])
+            overlaps[k] = overlap
+            is_match |= overlap > limit
     elif metric == DIOU:
         for k in range(_BLOCK):
-            inter = intersection(
-                x1, y1, x2, y2, slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k], zero
-            )
-            far = remoteness(
-                x1,
-                y1,
-                x2,
-                y2,
-                slots[block, 0, k],
-                slots[block, 1, k],
-                slots[block, 2, k],
-                slots[block, 3, k],
-                half,
-                epsilon,
-            )
-            is_match |= inter / (area + slots[block, 4, k] - inter) - far > limit
+            left, top, right, bottom = slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k]
+            inter = intersection(x1, y1, x2, y2, left, top, right, bottom, zero)
+            far = remoteness(x1, y1, x2, y2, left, top, right, bottom, half, epsilon)
+            overlap = inter / (area + slots[block, 4, k] - inter) - far
+            overlaps[k] = overlap
+            is_match |= overlap > limit
     else:
         for k in range(_BLOCK):
-            inter = intersection(
-                x1, y1, x2, y2, slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k], zero
-            )
-            is_match |= inter / (area + slots[block, 4, k] - inter) > limit
+            left, top, right, bottom = slots[block, 0, k], slots[block, 1, k], slots[block, 2, k], slots[block, 3, k]
+            inter = intersection(x1, y1, x2, y2, left, top, right, bottom, zero)
+            overlap = inter / (area + slots[block, 4, k] - inter)
+            overlaps[k] = overlap
+            is_match |= overlap > limit
     return is_match
 
 

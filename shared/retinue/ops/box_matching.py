@@ -5,14 +5,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retinue.ops._arrays import Float, float_boxes, number, whole_vector
-from retinue.ops._listed_assignment import assign_listed
-from retinue.ops.overlap import pairwise_iou
+from retinue.ops._arrays import Float, native, number, whole_vector
+from retinue.ops._box_pairs import box_pairs
+from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._overlap_kernels import DIOU, GIOU, IOS, IOU, comparable_boxes
 from retinue.ops.pairing import Pairing
 
 Metric = Literal["iou", "giou", "diou", "ios"]
 
-_CELLS_AT_ONCE = 1 << 20  # of the overlap matrix, which is never made as a whole
+_KINDS = {"iou": IOU, "giou": GIOU, "diou": DIOU, "ios": IOS}
+_NO_LABELS = np.zeros(0, np.int64)
+_MOST_PAIRS = 2**26  # a GiB of columns and overlaps
 
 
 def match_boxes(
@@ -31,7 +34,8 @@ def match_boxes(
     Args:
         a: (n, 4) true boxes ``x1, y1, x2, y2``, pixels.
         b: (m, 4) found boxes, same frame.
-        threshold: least overlap of a pair, inclusive; in [0, 1] for iou and ios, from -1 for giou and diou.
+        threshold: least overlap of a pair, inclusive; in [0, 1] for iou and ios, from -1 for giou and diou. It counts
+            in the dtype of the boxes, as overlap does: 0.9 of float32 is as much as 0.9.
         metric: how overlap is measured, as in `pairwise_iou`.
         labels_a: (n,) integers; with ``labels_b``, only boxes of the same label are paired. None: labels do not matter.
         labels_b: (m,) integers.
@@ -40,11 +44,13 @@ def match_boxes(
         The pairs; their values are overlaps, float64.
 
     Raises:
-        ValueError: an argument is not as said, or only one of the two sets has labels.
+        ValueError: an argument is not as said, only one of the two sets has labels, or 2**26 pairs and more overlap
+            by the threshold.
 
     Notes:
-        With iou and ios, boxes that do not touch are no pair, whatever the threshold. Memory follows the number of
-        pairs that overlap enough.
+        With iou and ios, boxes that have no area in common are no pair, whatever the threshold. Memory follows the
+        number of pairs that overlap enough. Where several answers are equally good it is always the same one. Shares
+        of the pairing (precision, recall, f1) are NaN where they are 0/0.
 
     Source:
         The order of preference is that of stardist's ``matching``.
@@ -53,29 +59,25 @@ def match_boxes(
     >>> pairing.index_b.tolist(), pairing.values.tolist(), pairing.unpaired_b.tolist()
     ([1], [0.5], [0])
     """
-    first, second = float_boxes(a, "a"), float_boxes(b, "b")
-    if metric not in ("iou", "giou", "diou", "ios"):
-        raise ValueError(f'metric: must be "iou", "giou", "diou" or "ios", got {metric!r}')
-    least = number(threshold, "threshold", at_least=0.0 if metric in ("iou", "ios") else -1.0, at_most=1.0)
-    if (labels_a is None) != (labels_b is None):
-        raise ValueError("labels_b: must be given with labels_a, and only with it")
+    kind = _KINDS.get(metric)
+    if kind is None:
+        raise ValueError(f"metric: must be one of {', '.join(_KINDS)}, got {metric!r}")
+    is_share = kind in (IOU, IOS)
+    least = number(threshold, "threshold", at_least=0.0 if is_share else -1.0, at_most=1.0)
+    first, second, _ = comparable_boxes(a, b)
     n, m = len(first), len(second)
-    classes = None
+    classes_a = classes_b = _NO_LABELS
     if labels_a is not None and labels_b is not None:
-        classes = whole_vector(labels_a, "labels_a", n), whole_vector(labels_b, "labels_b", m)
-    rows, columns, overlaps = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
-    step = max(1, _CELLS_AT_ONCE // max(m, 1))
-    for begin in range(0, n, step):
-        part = pairwise_iou(first[begin : begin + step], second, kind=metric).astype(np.float64, copy=False)
-        is_pair = part >= least
-        if metric in ("iou", "ios"):
-            is_pair &= part > 0
-        if classes is not None:
-            is_pair &= classes[0][begin : begin + step, None] == classes[1]
-        i, j = np.nonzero(is_pair)
-        rows.append(i + begin)
-        columns.append(j)
-        overlaps.append(part[i, j])
-    row, column, overlap = np.concatenate(rows), np.concatenate(columns), np.concatenate(overlaps)
-    chosen = assign_listed(row, column, -overlap, n, m)
-    return Pairing.of(row[chosen], column[chosen], overlap[chosen], n, m)
+        classes_a = native(whole_vector(labels_a, "labels_a", n))
+        classes_b = native(whole_vector(labels_b, "labels_b", m))
+    elif labels_a is not None or labels_b is not None:
+        raise ValueError("labels_b: must be given with labels_a, and only with it")
+    # Neither giou nor diou is above iou: with a positive threshold, boxes without an area in common are no pair.
+    is_apart_asked = not is_share and least <= 0
+    starts, columns, overlaps = box_pairs(first, second, classes_a, classes_b, kind, least, is_apart_asked, _MOST_PAIRS)
+    if starts[-1] < 0:
+        raise ValueError(f"threshold: must leave at most {_MOST_PAIRS} possible pairs, got more at {threshold!r}")
+    chosen = solve_listed(starts, columns, -overlaps, m)
+    rows = np.flatnonzero(chosen >= 0)
+    chosen = chosen[rows]
+    return Pairing.of(rows, columns[chosen], overlaps[chosen], n, m)

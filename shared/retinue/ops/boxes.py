@@ -29,7 +29,7 @@ def convert_boxes(boxes: NDArray[Float], source: BoxFormat, target: BoxFormat) -
 
     Notes:
         Boxes are continuous: a width is ``x2 - x1``, without the 1 that some count for the last pixel. A box that is
-        reversed in one format has a negative size in the others.
+        reversed in one format has a negative size in the others. A side beyond the range of the dtype is infinite.
 
     Source:
         torchvision's `box_convert` and its arithmetic: what is neither from nor to corners passes through corners.
@@ -44,18 +44,19 @@ def convert_boxes(boxes: NDArray[Float], source: BoxFormat, target: BoxFormat) -
     if source == target:
         return result
     first, second = result[:, :2], result[:, 2:]
-    if source == "xywh":
-        second += first
-    elif source == "cxcywh":
-        half = 0.5 * second
-        second[...] = first + half
-        first -= half
-    if target == "xywh":
-        second -= first
-    elif target == "cxcywh":
-        middle = (first + second) / 2
-        second -= first
-        first[...] = middle
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if source == "xywh":
+            second += first
+        elif source == "cxcywh":
+            half = 0.5 * second
+            second[...] = first + half
+            first -= half
+        if target == "xywh":
+            second -= first
+        elif target == "cxcywh":
+            middle = (first + second) / 2
+            second -= first
+            first[...] = middle
     return result
 
 

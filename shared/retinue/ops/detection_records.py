@@ -1,7 +1,7 @@
 """What detections are judged by and what is judged: objects and detections of many images, as flat arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -151,9 +151,8 @@ def _check_common(records: GroundTruth | Detections) -> int:
         kept["masks"] = masks = tuple(records.masks)
         if len(masks) != count or not all(isinstance(mask, Rle) for mask in masks):
             raise ValueError(f"masks: must be {count} of type Rle, got {len(masks)} values")
-    for field in fields(records):
-        if field.name in kept:
-            object.__setattr__(records, field.name, kept[field.name])
+    for name, value in kept.items():
+        object.__setattr__(records, name, value)
     return count
 
 

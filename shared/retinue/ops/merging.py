@@ -5,10 +5,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retinue.ops._arrays import Float, float_boxes, float_vector, native, number, whole_vector
+from retinue.ops._arrays import Float, float_boxes, number, whole_vector
 from retinue.ops._overlap_kernels import IOS, IOU, measurable_boxes
 from retinue.ops._suppression_loops import keepers_of
-from retinue.ops._suppression_order import descending_order
+from retinue.ops._suppression_order import ranked
 from retinue.ops._suppression_tiles import dense_groups
 
 _METRICS = {"ios": IOS, "iou": IOU}
@@ -49,7 +49,7 @@ def merge_boxes(
         boxes: (n, 4) corners ``x1, y1, x2, y2`` in one frame, float32 or float64; other real dtypes count as float64.
         scores: (n,) float32 or float64, higher is better.
         labels: (n,) integers: boxes of different labels are never merged. None: all are of one label.
-        threshold: in (0, 1]; a box is taken if its overlap is at least that.
+        threshold: in [0, 1]; a box is taken if its overlap is at least that, and if they overlap at all.
         metric: ``"ios"``, intersection over the smaller area, or ``"iou"``, over the union.
         mode: ``"greedy"`` compares with the best box of a group only; ``"transitive"`` also lets every box that has
             been taken take what overlaps it, if its score is lower and nothing better has taken it.
@@ -59,7 +59,7 @@ def merge_boxes(
         of its group.
 
     Raises:
-        ValueError: an input is of another shape or not finite, the threshold is outside (0, 1], labels are no
+        ValueError: an input is of another shape or not finite, the threshold is outside [0, 1], labels are no
             integers, or metric or mode is another.
 
     Notes:
@@ -85,10 +85,9 @@ def merge_boxes(
     if mode not in _MODES:
         raise ValueError(f"mode: must be one of {', '.join(_MODES)}, got {mode!r}")
     array = measurable_boxes(boxes)
-    given = float_vector(scores, "scores", len(array))
-    least = number(threshold, "threshold", above=0, at_most=1)
+    given, order = ranked(scores, len(array))
+    least = number(threshold, "threshold", at_least=0, at_most=1)
     groups, group_count = dense_groups(labels, len(array))
-    order = descending_order(native(given))
     keepers = keepers_of(array, order, groups, group_count, least, code, mode == "transitive")
     best = order[keepers[order] == order]
     return MergedBoxes(

@@ -38,7 +38,7 @@ def pairwise_iou(
 
     Notes:
         Empty sets give an empty matrix. Where a union, an area or a box around both is empty, the quotient over it is
-        0, never NaN. A reversed side (``x2 < x1``) counts as no width: such a box covers nothing. Where areas would
+        0, never NaN. A reversed side (``x2 < x1``) counts as none: such a box covers nothing. Where areas would
         exceed the range of float32, they are taken in float64.
 
     Source:

@@ -5,17 +5,23 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from retinue.ops._arrays import finite_floats, number
-from retinue.ops._listed_assignment import assign_listed
+from retinue.ops._arrays import finite_floats, native, number
+from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._neighbours import neighbours
+from retinue.ops.assignment import assign
 from retinue.ops.pairing import Pairing
+
+Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 Mode = Literal["max", "hovernet"]
 
-_SQUARES_FIT = 1e150  # beyond it the square of a coordinate is no float64 any more; below its inverse it is 0
-_SLACK = 1e-9  # the tree compares squares, which round otherwise than distances: it is asked for a little more
+_MOST_PAIRS = 2**26  # a GiB of columns and distances
+_DENSE = 4096  # a matrix of so many cells that is half full is solved faster as a matrix
+_SUMS_FIT = 2.0**900  # sums of distances up to this stay finite
+_SQUARES_FIT = 2.0**500  # squares of coordinates up to this stay finite
+_SHRINK = 2.0**-600
 
 
 def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max") -> Pairing:
@@ -34,11 +40,13 @@ def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max"
 
     Raises:
         ValueError: a point is NaN or infinite, the sets are no matrices with equally many columns, the radius is
-            negative or not finite, or there is no such mode.
+            negative, not finite or (with ``max``) so large that 2**26 pairs and more are within reach, or there is no
+            such mode.
 
     Notes:
-        ``max`` takes memory in proportion to the pairs within reach, ``hovernet`` 8 n m bytes. An empty list is a set
-        of no points. Where several answers are equally good it is always the same one.
+        ``max`` takes memory in proportion to the pairs within reach, which are all n m where the radius is that large;
+        ``hovernet`` always takes 8 n m bytes and time that grows with the cube of n. An empty list is a set of no
+        points. Where several answers are equally good it is always the same one. No coordinate overflows.
 
     Source:
         ``hovernet``: Graham et al., Medical Image Analysis 2019, arXiv:1812.06499, evaluation code, on scipy's solver.
@@ -57,15 +65,35 @@ def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max"
     if not (first.size and second.size):
         none = np.empty(0, np.int64)
         return Pairing.of(none, none, np.empty(0), n, m)
-    if mode == "hovernet":
-        distances = cdist(first, second)
-        rows, columns = linear_sum_assignment(distances)
-        is_near = distances[rows, columns] <= reach
-        rows, columns = rows[is_near].astype(np.int64), columns[is_near].astype(np.int64)
-        return Pairing.of(rows, columns, distances[rows, columns], n, m)
-    rows, columns, near = _neighbours(first, second, reach)
-    chosen = assign_listed(rows, columns, near, n, m)
-    return Pairing.of(rows[chosen], columns[chosen], near[chosen], n, m)
+    find = _most_pairs if mode == "max" else _pairs_of_all
+    return Pairing.of(*find(first, second, reach), n, m)
+
+
+def _most_pairs(a: NDArray[np.float64], b: NDArray[np.float64], radius: float) -> Found:
+    starts, columns, distances = neighbours(a, b, radius, _MOST_PAIRS)
+    if starts[-1] < 0:
+        raise ValueError(f"radius: must leave at most {_MOST_PAIRS} pairs within reach, got more at {radius!r}")
+    if len(a) * len(b) >= _DENSE and 2 * len(columns) > len(a) * len(b):
+        matrix = np.full((len(a), len(b)), np.inf)
+        matrix[np.repeat(np.arange(len(a)), np.diff(starts)), columns] = distances
+        rows, found = assign(matrix)
+        return rows, found, matrix[rows, found]
+    costs = distances if radius <= _SUMS_FIT else distances * _SHRINK
+    chosen = solve_listed(starts, columns, costs, len(b))
+    rows = np.flatnonzero(chosen >= 0)
+    chosen = chosen[rows]
+    return rows, columns[chosen], distances[chosen]
+
+
+def _pairs_of_all(a: NDArray[np.float64], b: NDArray[np.float64], radius: float) -> Found:
+    scale = 1.0
+    if max(np.abs(a).max(), np.abs(b).max()) > _SQUARES_FIT:
+        scale = _SHRINK  # a power of two: it changes no digit, and not which pairs are the nearest
+    distances = cdist(a * scale, b * scale)
+    rows, columns = linear_sum_assignment(distances)
+    near = distances[rows, columns]
+    is_near = near <= radius * scale
+    return rows[is_near], columns[is_near], near[is_near] / scale
 
 
 def _points(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -74,23 +102,4 @@ def _points(values: ArrayLike, name: str) -> NDArray[np.float64]:
         return array.reshape(0, 2)
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"{name}: must be (n, d) with d at least 1, got {array.shape}")
-    return array
-
-
-def _neighbours(
-    a: NDArray[np.float64], b: NDArray[np.float64], reach: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return rows, columns and distances of all pairs within reach, by row, then column."""
-    largest = max(float(np.abs(a).max()), float(np.abs(b).max()), reach)
-    scale = 1.0
-    if largest > _SQUARES_FIT or 0 < largest < 1 / _SQUARES_FIT:
-        scale = 2.0 ** -max(int(np.frexp(largest)[1]), -1000)  # exact, being a power of two
-        a, b = a * scale, b * scale
-    found = KDTree(a).sparse_distance_matrix(KDTree(b), reach * scale * (1 + _SLACK), output_type="ndarray")
-    rows, columns = found["i"].astype(np.int64), found["j"].astype(np.int64)
-    order = np.lexsort((columns, rows))
-    rows, columns = rows[order], columns[order]
-    offset = a[rows] - b[columns]
-    distances = np.sqrt(np.einsum("ij,ij->i", offset, offset)) / scale
-    is_near = distances <= reach
-    return rows[is_near], columns[is_near], distances[is_near]
+    return native(array)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retinue.ops._arrays import Float, finite_floats, float_vector, native, number, whole_number
+from retinue.ops._arrays import Float, finite_floats, number, whole_number
 from retinue.ops._overlap_kernels import measurable_boxes
 from retinue.ops._suppression_loops import decays_among, softened
-from retinue.ops._suppression_order import descending_order
+from retinue.ops._suppression_order import ranked
 from retinue.ops._suppression_tiles import dense_groups
 
 _KINDS = ("linear", "gaussian")
@@ -63,7 +63,7 @@ def soft_nms(  # noqa: PLR0913, all but the first two by name
     if method not in _KINDS:
         raise ValueError(f"method: must be one of {', '.join(_KINDS)}, got {method!r}")
     array = measurable_boxes(boxes)
-    given = _positive_scores(scores, len(array))
+    given, order = _positive_scores(scores, len(array))
     threshold = number(iou_threshold, "iou_threshold", at_least=0, at_most=1)
     width = number(sigma, "sigma", above=0)
     least = number(min_score, "min_score")
@@ -76,7 +76,7 @@ def soft_nms(  # noqa: PLR0913, all but the first two by name
     else:
         threshold = 0.0
     current = given.astype(np.float64)
-    indices = softened(array, current, groups, group_count, threshold, width, least, max_count)
+    indices = softened(array, current, order, groups, group_count, threshold, width, least, max_count)
     return indices, current[indices].astype(given.dtype)
 
 
@@ -128,26 +128,27 @@ def matrix_nms(
     strength = number(sigma, "sigma", above=0) if kernel == "gaussian" else 0.0
     if boxes is not None:
         array = measurable_boxes(boxes)
-        given = _positive_scores(scores, len(array))
+        given, order = _positive_scores(scores, len(array))
         groups, group_count = dense_groups(labels, len(array))
-        factors = decays_among(array, descending_order(native(given)), groups, group_count, strength)
+        factors = decays_among(array, order, groups, group_count, strength)
     else:
         matrix = finite_floats(np.asarray(overlap), "overlap")
-        given = _positive_scores(scores, None)
+        given, order = _positive_scores(scores, None)
         if matrix.shape != (len(given), len(given)):
             raise ValueError(f"overlap: must be {(len(given),) * 2} for {len(given)} scores, got {matrix.shape}")
         if not ((matrix >= 0) & (matrix <= 1)).all():
             raise ValueError("overlap: must be in [0, 1]")
         groups, _ = dense_groups(labels, len(given))
-        factors = _decays_of(matrix, descending_order(native(given)), groups, strength)
+        factors = _decays_of(matrix, order, groups, strength)
     return (given * factors).astype(given.dtype)
 
 
-def _positive_scores(scores: NDArray[Float], length: int | None) -> NDArray[Float]:
-    given = float_vector(scores, "scores", length)
-    if len(given) and given.min() < 0:
+def _positive_scores(scores: NDArray[Float], length: int | None) -> tuple[NDArray[Float], NDArray[np.int64]]:
+    """Return scores and their descending order, if none is negative."""
+    given, order = ranked(scores, length)
+    if len(given) and given[order[-1]] < 0:
         raise ValueError("scores: must be at least 0")
-    return given
+    return given, order
 
 
 def _decays_of(

@@ -5,10 +5,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retinue.ops._arrays import Float, float_vector, native, number, whole_number
+from retinue.ops._arrays import Float, number, whole_number
 from retinue.ops._overlap_kernels import DIOU, IOS, IOU, measurable_boxes
 from retinue.ops._suppression_loops import kept_boxes
-from retinue.ops._suppression_order import descending_order
+from retinue.ops._suppression_order import ranked
 from retinue.ops._suppression_tiles import dense_groups
 
 SuppressionMetric = Literal["iou", "diou", "ios"]
@@ -68,7 +68,7 @@ def nms(
     if code is None:
         raise ValueError(f"metric: must be one of {', '.join(_METRICS)}, got {metric!r}")
     array = measurable_boxes(boxes)
-    order = descending_order(native(float_vector(scores, "scores", len(array))))
+    _, order = ranked(scores, len(array))
     threshold = number(iou_threshold, "iou_threshold", at_least=0, at_most=1)
     max_count = len(array)
     if max_output is not None:

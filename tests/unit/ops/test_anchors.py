@@ -33,15 +33,16 @@ def test_torchvision_goes_ratio_by_ratio_and_in_each_size_by_size() -> None:
 
 
 def test_detectron2_goes_size_by_size_and_in_each_ratio_by_ratio() -> None:
-    cells = cell_anchors([32, 64], [1.0, 4.0], convention="detectron2")
-    assert cells[:, 2:].tolist() == [[16, 16], [8, 32], [32, 32], [16, 64]]
+    """The table of its own test."""
+    cells = cell_anchors([32, 64], [0.25, 1.0, 4.0], convention="detectron2")
+    assert cells[:, 2:].tolist() == [[32, 8], [16, 16], [8, 32], [64, 16], [32, 32], [16, 64]]
+    assert cells[:, :2].tolist() == (-cells[:, 2:]).tolist()
 
 
 def test_detectron2_does_not_round() -> None:
-    """The table of its documentation for sizes 32 and 64."""
-    expected = [[-16, -8, 16, 8], [-11.3137, -11.3137, 11.3137, 11.3137]]
-    cells = cell_anchors([np.sqrt(512)], [0.5, 1.0], convention="detectron2")
-    np.testing.assert_allclose(cells, np.array(expected), atol=1e-4)  # it prints four digits
+    [cell] = cell_anchors([32], [0.5], convention="detectron2")
+    half_width = np.float32(np.sqrt(2048) / 2)
+    assert cell.tolist() == [-half_width, -half_width / 2, half_width, half_width / 2]
 
 
 def test_cells_lie_in_row_major_order_at_their_corners() -> None:
@@ -51,8 +52,8 @@ def test_cells_lie_in_row_major_order_at_their_corners() -> None:
 
 
 def test_the_stride_is_the_whole_part_of_image_over_feature() -> None:
-    [level] = pyramid_anchors([(13, 21)], [[512]], [[1.0]], image_size=(800, 1344))
-    assert level[-1].tolist() == [20 * 64 - 256, 12 * 61 - 256, 20 * 64 + 256, 12 * 61 + 256]
+    [level] = pyramid_anchors([(13, 21)], [[512]], [[1.0]], image_size=(800, 1333))
+    assert level[-1].tolist() == [20 * 63 - 256, 12 * 61 - 256, 20 * 63 + 256, 12 * 61 + 256]
 
 
 def test_an_offset_moves_anchors_by_a_part_of_the_stride() -> None:

@@ -104,3 +104,34 @@ def test_what_is_no_matrix_of_real_numbers_is_refused(cost: NDArray[np.float64])
 def test_a_bound_that_is_nan_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^max_cost: must be a number"):
         assign(np.ones((2, 2)), max_cost=np.nan)
+
+
+@pytest.mark.parametrize("bad", ["dear", None, [1.0]])
+def test_a_bound_that_is_no_number_is_refused(bad: Any) -> None:
+    if bad is None:
+        assert pairs([[1.0]], max_cost=bad) == [(0, 0)]
+        return
+    with pytest.raises(ValueError, match=r"^max_cost: must be a number"):
+        assign(np.ones((2, 2)), max_cost=bad)
+
+
+def test_both_zeros_cost_the_same() -> None:
+    assert pairs([[0.0, -0.0], [-0.0, 0.0]]) == [(0, 0), (1, 1)]
+
+
+def test_costs_at_the_ends_of_the_range_do_not_overflow() -> None:
+    most = np.finfo(np.float64).max
+    cost = np.full((4, 4), most)
+    cost[[0, 1, 2, 3], [1, 2, 3, 0]] = -most
+    assert pairs(cost) == [(0, 1), (1, 2), (2, 3), (3, 0)]
+    assert pairs(-cost, maximize=True) == [(0, 1), (1, 2), (2, 3), (3, 0)]
+
+
+def test_small_costs_keep_their_digits_beside_what_is_forbidden() -> None:
+    """A large number in place of infinity would leave no room for them."""
+    assert pairs([[1e-300, 2e-300, INF], [1e-300, 3e-300, INF], [INF, INF, INF]]) == [(0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("shape", [(200, 200), (70, 200), (200, 70)])
+def test_equal_costs_give_the_diagonal_of_a_matrix_of_many_blocks(shape: tuple[int, int]) -> None:
+    assert pairs(np.zeros(shape)) == [(k, k) for k in range(min(shape))]

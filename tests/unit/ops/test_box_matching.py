@@ -45,15 +45,35 @@ def test_no_boxes_give_no_pairs(count_a: int, count_b: int) -> None:
     assert (len(pairing), len(pairing.unpaired_a), len(pairing.unpaired_b)) == (0, count_a, count_b)
 
 
-def test_a_matrix_too_large_to_be_made_at_once_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 50, (40, 2))
-    boxes = np.hstack([corner, corner + rng.uniform(5, 20, (40, 2))])
-    whole = match_boxes(boxes, boxes[::-1] + 1.0)
-    monkeypatch.setattr("retinue.ops.box_matching._CELLS_AT_ONCE", 100)
-    parts = match_boxes(boxes, boxes[::-1] + 1.0)
-    assert parts.index_a.tolist() == whole.index_a.tolist()
-    assert parts.index_b.tolist() == whole.index_b.tolist()
+def test_boxes_that_lie_apart_are_paired_where_the_threshold_says_so() -> None:
+    pairing = match_boxes(np.array([LEFT]), np.array([RIGHT]), threshold=-0.5, metric="giou")
+    assert pairing.values.tolist() == [0.0]
+
+
+def test_a_threshold_counts_in_the_dtype_of_the_boxes() -> None:
+    whole, part = np.array([[0.0, 0, 10, 1]], np.float32), np.array([[0.0, 0, 9, 1]], np.float32)
+    assert len(match_boxes(whole, part, threshold=0.9)) == 1  # 0.9 of float32 is less than 0.9
+
+
+def test_a_reversed_box_is_no_partner() -> None:
+    assert len(match_boxes(np.array([[4.0, 4, 0, 0]]), np.array([LEFT]), threshold=0.0)) == 0
+
+
+def test_huge_boxes_do_not_overflow() -> None:
+    boxes = np.array([LEFT, BOTH]) * 1e307
+    assert match_boxes(boxes, boxes).values.tolist() == [1.0, 1.0]
+
+
+def test_of_equal_partners_the_lowest_is_taken() -> None:
+    assert match_boxes(np.array([LEFT]), np.array([RIGHT, LEFT, LEFT])).index_b.tolist() == [1]
+
+
+def test_more_pairs_than_memory_is_meant_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retinue.ops.box_matching._MOST_PAIRS", 20)
+    boxes = np.tile(LEFT, (10, 1))
+    assert len(match_boxes(boxes[:2], boxes)) == 2
+    with pytest.raises(ValueError, match=r"^threshold: must leave at most 20 possible pairs"):
+        match_boxes(boxes, boxes)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ TABLES = {"xyxy": XYXY, "xywh": XYWH, "cxcywh": CXCYWH}
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("source", TABLES)
 @pytest.mark.parametrize("target", TABLES)
-def test_every_format_becomes_every_other(source: str, target: str, dtype: type) -> None:
+def test_every_format_becomes_every_other(source: str, target: str, dtype: Any) -> None:
     converted = convert_boxes(np.array(TABLES[source], dtype), source, target)  # type: ignore[arg-type] # table keys
     assert converted.dtype == dtype
     assert converted.tolist() == TABLES[target]
@@ -40,7 +41,8 @@ def test_the_area_has_the_signs_of_its_sides() -> None:
 
 
 def test_small_integers_do_not_overflow() -> None:
-    assert box_area(np.array([[0, 0, 100, 100]], np.int8)).tolist() == [10000.0]  # type: ignore[type-var] # counts as float64
+    small: Any = np.array([[0, 0, 100, 100]], np.int8)
+    assert box_area(small).tolist() == [10000.0]
 
 
 def test_boxes_are_cut_at_the_far_edge_itself() -> None:
@@ -51,6 +53,14 @@ def test_boxes_are_cut_at_the_far_edge_itself() -> None:
 def test_a_side_of_exactly_the_least_size_is_kept() -> None:
     boxes = np.array([[0, 0, 1e-3, 1], [0, 0, 9e-4, 1], [0, 0, 1, 1e-3]], np.float32)
     assert drop_small_boxes(boxes, 1e-3).tolist() == [0, 2]
+
+
+def test_the_ratio_is_of_sizes_and_rounded_as_float32() -> None:
+    """As in torchvision, which also multiplies in float32."""
+    boxes = np.array([[100, 200, 300, 400]], np.float32)
+    ratios = np.array([640, 480], np.float32) / np.array([427, 333], np.float32)
+    expected = boxes * ratios[[0, 1, 0, 1]]
+    assert np.array_equal(scale_boxes(boxes, (333, 427), (480, 640)), expected)
 
 
 def test_each_axis_has_its_own_ratio() -> None:
@@ -103,5 +113,32 @@ def test_a_picture_size_that_is_none_is_refused(size: tuple[float, float]) -> No
 
 
 def test_a_negative_picture_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^height"):
+    with pytest.raises(ValueError, match=r"^height: must be finite and at least 0"):
         clip_boxes(np.array(XYXY), -1, 1)
+    with pytest.raises(ValueError, match=r"^width: must be finite and at least 0"):
+        clip_boxes(np.array(XYXY), 1, np.inf)
+    with pytest.raises(ValueError, match=r"^target_size: must be finite and at least 0"):
+        scale_boxes(np.array(XYXY), (1, 1), (1, -1))
+
+
+@pytest.mark.parametrize("size", [5, None, "ab", (1,), [(1, 2)]])
+def test_what_is_no_height_and_width_is_refused(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"^target_size: must be height and width"):
+        scale_boxes(np.array(XYXY), (1, 1), size)
+
+
+def test_a_least_size_must_be_a_number() -> None:
+    with pytest.raises(ValueError, match=r"^min_size: must be finite"):
+        drop_small_boxes(np.array(XYXY), np.nan)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_boxes_at_the_end_of_the_range_raise_no_warning(call: Callable[[NDArray[np.float32]], object]) -> None:
+    most = np.finfo(np.float32).max
+    call(np.array([[-most, -most, most, most]], np.float32))
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_the_dtype_of_floats_is_kept(call: Callable[[NDArray[np.float32]], NDArray[Any]]) -> None:
+    if call is not CALLS["drop"]:
+        assert call(np.array(XYXY, np.float32)).dtype == np.float32

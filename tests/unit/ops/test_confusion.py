@@ -29,6 +29,7 @@ def test_nothing_makes_a_matrix_of_zeros() -> None:
     ("true", "predicted", "count", "message"),
     [
         ([0, 3], [0, 0], 3, r"true: must be in \[0, 3\), got 0 to 3"),
+        ([0, 0], [0, 3], 3, r"predicted: must be in \[0, 3\), got 0 to 3"),
         ([0, 0], [-1, 0], 3, r"predicted: must be in \[0, 3\)"),
         (np.array([255], np.uint8), np.array([0], np.uint8), 3, r"true: must be in \[0, 3\)"),
         ([2**63], [0], 3, "true: must fit int64"),

@@ -315,3 +315,10 @@ def test_wrong_scores_are_refused_by_name(scores: Any) -> None:
 def test_a_wrong_option_is_refused_by_name(wrong: Any) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: "):
         matched(truth_of(BOX), found_of(BOX), **wrong)
+
+
+def test_read_only_records_of_nothing_will_do() -> None:
+    nothing = np.empty(0, np.int64)
+    nothing.flags.writeable = False
+    truth, found = GroundTruth(nothing, nothing, []), Detections(nothing, nothing, nothing, [])  # type: ignore[arg-type]
+    assert evaluate_detections(truth, found).ap == -1

@@ -56,6 +56,10 @@ def test_an_inverted_box_gives_an_empty_mask(convention: Any) -> None:
     assert paste_masks(FULL, np.array([[5.0, 4, 1, 1]]), 6, 8, convention=convention) == [EMPTY]
 
 
+def test_a_box_inverted_by_less_than_a_pixel_is_empty_to_detectron2() -> None:
+    assert paste_masks(FULL, np.array([[2.8, 1, 2.2, 4]]), 6, 8, convention="detectron2") == [EMPTY]
+
+
 def test_a_box_without_area_is_a_pixel_to_torchvision_and_nothing_to_detectron2() -> None:
     box = np.array([[2.0, 2, 2, 2]])
     assert rle_area(paste_masks(FULL, box, 6, 8)[0]) == 1

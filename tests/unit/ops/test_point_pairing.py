@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
-from retinue.ops import pair_points
+from retinue.ops import assign, pair_points
 
 
 def test_the_most_pairs_within_reach_are_found() -> None:
@@ -50,6 +51,45 @@ def test_huge_and_tiny_coordinates_keep_their_distances(unit: float) -> None:
 
 def test_many_equal_points_are_all_paired() -> None:
     assert len(pair_points(np.ones((300, 2)), np.ones((200, 2)), 1.0)) == 200
+
+
+def test_of_equally_near_points_the_lowest_is_taken() -> None:
+    assert pair_points([[0.0, 0.0]], [[9.0, 9.0], [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]], 2.0).index_b.tolist() == [1]
+
+
+@pytest.mark.parametrize("outlier", [1e300, -1e300])
+def test_a_point_far_out_does_not_spoil_the_rest(outlier: float) -> None:
+    points = np.arange(20.0).reshape(10, 2)
+    crowd = np.concatenate([points, [[outlier, 0.0]]])
+    assert pair_points(crowd, points[::-1], 0.5).index_b.tolist() == list(range(9, -1, -1))
+
+
+def test_where_all_are_within_reach_the_answer_is_that_of_the_whole_matrix() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random((90, 2)), rng.random((100, 2))
+    pairing = pair_points(a, b, 2.0)
+    distances = cdist(a, b)
+    rows, columns = assign(distances)
+    assert (pairing.index_a.tolist(), pairing.index_b.tolist()) == (rows.tolist(), columns.tolist())
+    assert pairing.values.tolist() == distances[rows, columns].tolist()
+
+
+def test_a_radius_as_large_as_floats_go_reaches_everything_without_overflow() -> None:
+    a, b = [[0.0, 0.0], [1e308, 0.0]], [[1.1e308, 0.0], [0.0, 1e308]]
+    assert pair_points(a, b, np.finfo(np.float64).max).index_b.tolist() == [1, 0]
+
+
+def test_more_pairs_than_memory_is_meant_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retinue.ops.point_pairing._MOST_PAIRS", 100)
+    points = np.zeros((30, 2))
+    assert len(pair_points(points[:3], points, 1.0)) == 3
+    with pytest.raises(ValueError, match=r"^radius: must leave at most 100 pairs within reach"):
+        pair_points(points, points, 1.0)
+
+
+def test_hovernet_does_not_overflow() -> None:
+    pairing = pair_points([[0.0, 0.0], [1e300, 0.0]], [[0.0, 3e299], [1e300, 4e299]], 5e299, mode="hovernet")
+    assert (pairing.index_b.tolist(), pairing.values.tolist()) == ([0, 1], [3e299, 4e299])
 
 
 def test_points_may_have_any_number_of_coordinates() -> None:

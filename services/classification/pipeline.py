@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinue.ops import OpenMax, energy_score, max_softmax_score, sigmoid, softmax, top_k
-from retinue.runtime.backend import Backend
+from retinue.runtime.backend import Backend, LoadGraph
+from retinue.runtime.classification_manifest import ClassificationManifest
+from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import PackageInvalid
-from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
 from retinue.runtime.picture import Picture
 from retinue.runtime.resize import fit_into
@@ -56,7 +57,7 @@ class Classification:
     ``all_scores`` (float32 [classes]) and ``logits`` are by class id.
     """
 
-    manifest: Manifest
+    manifest: ClassificationManifest
     label_ids: NDArray[np.int64]
     scores: Floats
     unknown_score: float | None
@@ -71,20 +72,21 @@ class ClassificationPipeline:
 
     Args:
         package: its manifest and files.
-        backend: its graph, loaded.
+        load: loads a graph of the package.
 
     Raises:
         PackageInvalid: the graph is not what the manifest says.
     """
 
-    def __init__(self, package: Package, backend: Backend) -> None:
-        manifest = package.manifest
+    def __init__(self, package: Package, load: LoadGraph) -> None:
+        manifest = ClassificationManifest.of(package.manifest)
+        backend = load("model.onnx")
         _check_contract(manifest, backend)
         self.manifest = manifest
         self.provider = backend.provider
         self._backend = backend
         self._output_names = [name for name in (manifest.output.logits, manifest.output.embedding) if name is not None]
-        self._strangeness = _strangeness(package)
+        self._strangeness = _strangeness(package, manifest)
 
     def warm_up_buckets(self) -> Sequence[Hashable]:
         """Return the one bucket there is: every picture is brought to the model's input size."""
@@ -97,20 +99,20 @@ class ClassificationPipeline:
     def allocate(self, bucket: Hashable, row_count: int) -> NDArray[np.uint8]:  # noqa: ARG002 - the protocol's
         """Return uint8 [row_count, height, width, 3]."""
         policy = self.manifest.input
-        return np.empty((row_count, policy.height, policy.width, 3), np.uint8)
+        return np.zeros((row_count, policy.height, policy.width, 3), np.uint8)
 
     def decode(self, item: ClassificationItem) -> NDArray[np.uint8]:
         """Return the upright picture, uint8 [height, width, 3] RGB."""
         return item.picture.pixels()
 
-    def prepare(self, pixels: NDArray[np.uint8], row: NDArray[np.uint8]) -> None:
+    def prepare(self, pixels: NDArray[np.uint8], rows: NDArray[np.uint8], index: int) -> None:
         """Bring the picture to the model's input size, as its manifest says."""
-        fit_into(pixels, self.manifest.input, row)
+        fit_into(pixels, self.manifest.input, rows[index])
 
-    def run(self, rows: NDArray[np.uint8]) -> ClassificationOutputs:
-        """Return logits, and features where the model has them, of all rows."""
-        logits, *features = self._backend.run({self.manifest.input.tensor: rows}, self._output_names)
-        return ClassificationOutputs(logits, features[0] if features else np.empty((len(rows), 0), np.float32))
+    def run(self, rows: NDArray[np.uint8], count: int) -> ClassificationOutputs:
+        """Return logits, and features where the model has them, of the first rows."""
+        logits, *features = self._backend.run({self.manifest.input.tensor: rows[:count]}, self._output_names)
+        return ClassificationOutputs(logits, features[0] if features else np.empty((count, 0), np.float32))
 
     def finish(self, items: Sequence[ClassificationItem], outputs: ClassificationOutputs) -> list[Classification]:
         """Return what each caller asked for."""
@@ -168,9 +170,11 @@ def scores_of(logits: Floats, activation: Activation) -> Floats:
     return sigmoid(logits) if activation == "sigmoid" else softmax(logits)
 
 
-def _strangeness(package: Package) -> Callable[[ClassificationOutputs], NDArray[np.floating]] | None:
+def _strangeness(
+    package: Package, manifest: ClassificationManifest
+) -> Callable[[ClassificationOutputs], NDArray[np.floating]] | None:
     """Return the manifest's way to tell pictures of no known class: a score for each row, higher is stranger."""
-    open_set = package.manifest.open_set
+    open_set = manifest.open_set
     if open_set is None:
         return None
     if open_set.file is None:
@@ -181,7 +185,7 @@ def _strangeness(package: Package) -> Callable[[ClassificationOutputs], NDArray[
         openmax = OpenMax.load(package.path(open_set.file))
     except (OSError, ValueError) as error:
         raise PackageInvalid(f"{package.name}@{package.version}: {open_set.file}: {error}") from error
-    expected = (len(package.manifest.labels), package.manifest.output.embedding_size)
+    expected = (len(manifest.labels), manifest.output.embedding_size)
     if openmax.means.shape != expected:
         raise PackageInvalid(
             f"{package.name}@{package.version}: {open_set.file} was fitted to (classes, features) "
@@ -190,28 +194,14 @@ def _strangeness(package: Package) -> Callable[[ClassificationOutputs], NDArray[
     return lambda outputs: openmax.score(outputs.embeddings, outputs.logits)
 
 
-def _check_contract(manifest: Manifest, backend: Backend) -> None:
+def _check_contract(manifest: ClassificationManifest, backend: Backend) -> None:
     """Compare the graph with what the manifest says of it.
 
     Raises:
         PackageInvalid: an input or output is missing, or has another type or size.
     """
-    policy, output, classes = manifest.input, manifest.output, len(manifest.labels)
-    wanted: list[tuple[str, str, str, tuple[int, ...]]] = [
-        ("input", policy.tensor, "tensor(uint8)", (policy.height, policy.width, 3)),
-        ("output", output.logits, "tensor(float)", (classes,)),
-    ]
-    if output.embedding is not None and output.embedding_size is not None:
-        wanted.append(("output", output.embedding, "tensor(float)", (output.embedding_size,)))
-    for kind, name, dtype, row_shape in wanted:
-        info = (backend.inputs if kind == "input" else backend.outputs).get(name)
-        if info is None:
-            raise PackageInvalid(f"{manifest.name}@{manifest.version}: the graph has no {kind} {name}")
-        sides_agree = len(info.shape) == len(row_shape) + 1 and all(
-            there in (None, said) for there, said in zip(info.shape[1:], row_shape, strict=True)
-        )
-        if info.dtype != dtype or info.shape[:1] != (None,) or not sides_agree:
-            raise PackageInvalid(
-                f"{manifest.name}@{manifest.version}: {kind} {name} is {info.dtype}{list(info.shape)}, "
-                f"the manifest needs {dtype}[batch, {', '.join(map(str, row_shape))}]"
-            )
+    policy, output = manifest.input, manifest.output
+    check_tensor(manifest, "input", backend.inputs, policy.tensor, "uint8", (FREE, policy.height, policy.width, 3))
+    check_tensor(manifest, "output", backend.outputs, output.logits, "float", (FREE, len(manifest.labels)))
+    if output.embedding is not None:
+        check_tensor(manifest, "output", backend.outputs, output.embedding, "float", (FREE, output.embedding_size))

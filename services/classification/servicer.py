@@ -8,22 +8,23 @@ import grpc
 from retinue.classification.v1 import classification_pb2 as pb
 from retinue.classification.v1 import classification_pb2_grpc
 from retinue.common.v1 import image_pb2, model_pb2
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.engine import Engine
 from retinue.runtime.errors import InvalidInput, NotSupported
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.models import Models
 from retinue.runtime.ticket import Ticket
 from retinue.serving.call import Call, current_call
+from retinue.serving.image_edge import ImageEdge
 from retinue.serving.item import Begun
 from retinue.serving.metrics import Metrics
 from retinue.serving.settings import ServiceSettings
 from retinue.serving.stream import OrderedStream
-from retinue.serving.wire import image_info_of, model_ref_of, picture_of, timings_of
+from retinue.serving.wire import image_info_of, model_ref_of, timings_of
 from services.classification.pipeline import Activation, Classification, ClassificationItem, ClassificationOptions
 
 ClassificationEngine = Engine[ClassificationItem, Classification]
 ClassificationTicket = Ticket[ClassificationItem, Classification]
-ClassificationBegun = Begun[ClassificationItem, Classification]
 
 _ACTIVATIONS: Final[Mapping[int, Activation | None]] = {
     pb.ACTIVATION_UNSPECIFIED: None,
@@ -45,10 +46,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
     def __init__(
         self, models: Models[ClassificationItem, Classification], metrics: Metrics, settings: ServiceSettings
     ) -> None:
-        self._models = models
-        self._metrics = metrics
-        self._limits = settings.images.limits
-        self._max_batch_count = settings.images.max_batch_count
+        self._edge = ImageEdge(models, metrics, settings)
 
     def Classify(
         self,
@@ -57,9 +55,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
     ) -> pb.ClassifyResponse:
         """Classify one picture."""
         call = current_call()
-        engine = self._engine(request.model, call)
-        options = _options_of(request.options, engine.manifest)
-        ticket = self._submit(engine, request.image, "image", options, call)
+        ticket = self._submit(request, call)
         ticket.wait()
         call.facts.update(queue_s=round(ticket.timings.queue_s, 6), batch_size=ticket.timings.batch_size)
         return _response_of(request.image.id, ticket)
@@ -71,18 +67,13 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
     ) -> pb.BatchClassifyResponse:
         """Classify several pictures, each answered or failed on its own."""
         call = current_call()
-        count = len(request.images)
-        if not 1 <= count <= self._max_batch_count:
-            limit = self._max_batch_count
-            raise InvalidInput("images", f"has {count} pictures; 1 to {limit} are allowed", limit=str(limit))
-        engine = self._engine(request.model, call)
+        engine = self._edge.engine(request.model, call)
         options = _options_of(request.options, engine.manifest)
-        call.facts["item_count"] = count
 
-        def begin(index: int, image: image_pb2.Image) -> ClassificationBegun:
-            return Begun.of(image.id, lambda: self._submit(engine, image, f"images[{index}]", options, call))
+        def start(image: image_pb2.Image, field: str) -> ClassificationTicket:
+            return self._put(engine, image, field, options, call)
 
-        begun = [begin(index, image) for index, image in enumerate(request.images)]
+        begun = self._edge.begin_batch(request.images, start, call)
         return pb.BatchClassifyResponse(results=[self._result_of(item, call) for item in begun])
 
     def ClassifyStream(
@@ -93,24 +84,18 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
         """Classify pictures as they come, answers in the order of the requests."""
         call = current_call()
 
-        def begin(message: pb.ClassifyStreamRequest) -> ClassificationBegun:
-            request = message.request
-            return Begun.of(request.image.id, lambda: self._submit_request(request, call))
+        def begin(message: pb.ClassifyStreamRequest) -> Begun[ClassificationTicket]:
+            return Begun.of(message.request.image.id, lambda: self._submit(message.request, call))
 
         for begun in OrderedStream(request_iterator, begin, call.caller):
             call.facts["item_count"] = call.facts.get("item_count", 0) + 1
             yield pb.ClassifyStreamResponse(result=self._result_of(begun, call))
 
-    def _submit_request(self, request: pb.ClassifyRequest, call: Call) -> ClassificationTicket:
-        engine = self._engine(request.model, call)
-        return self._submit(engine, request.image, "image", _options_of(request.options, engine.manifest), call)
+    def _submit(self, request: pb.ClassifyRequest, call: Call) -> ClassificationTicket:
+        engine = self._edge.engine(request.model, call)
+        return self._put(engine, request.image, "image", _options_of(request.options, engine.manifest), call)
 
-    def _engine(self, model: model_pb2.ModelRef, call: Call) -> ClassificationEngine:
-        engine = self._models.get(model.name, model.version)
-        call.facts["model"] = f"{engine.manifest.name}@{engine.manifest.version}"
-        return engine
-
-    def _submit(
+    def _put(
         self,
         engine: ClassificationEngine,
         image: image_pb2.Image,
@@ -118,13 +103,12 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
         options: ClassificationOptions,
         call: Call,
     ) -> ClassificationTicket:
-        picture = picture_of(image, self._limits, field)
-        self._metrics.image_bytes.observe(picture.byte_count)
+        picture = self._edge.picture(image, field)
         item = ClassificationItem(picture, options)
         return engine.submit(item, call.caller, byte_count=picture.byte_count)
 
-    def _result_of(self, begun: ClassificationBegun, call: Call) -> pb.ClassifyResult:
-        failure = begun.wait_failure(call, self._metrics)
+    def _result_of(self, begun: Begun[ClassificationTicket], call: Call) -> pb.ClassifyResult:
+        failure = self._edge.failure(begun, call)
         if failure is not None or begun.ticket is None:
             return pb.ClassifyResult(image_id=begun.image_id, error=failure)
         return pb.ClassifyResult(image_id=begun.image_id, response=_response_of(begun.image_id, begun.ticket))
@@ -144,7 +128,7 @@ def _options_of(options: pb.ClassificationOptions, manifest: Manifest) -> Classi
         raise InvalidInput("options.score_threshold", f"is {options.score_threshold}; 0 to 1 are allowed")
     if options.activation not in _ACTIVATIONS:
         raise InvalidInput("options.activation", f"{options.activation} is no Activation of this version")
-    if options.return_embedding and manifest.output.embedding is None:
+    if options.return_embedding and ClassificationManifest.of(manifest).output.embedding is None:
         raise NotSupported(f"model {manifest.name} has no embedding to return", model=manifest.name)
     return ClassificationOptions(
         top_k=top_k,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.engine import Engine
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture
@@ -21,14 +22,14 @@ class ClassificationFace:
     """The outputs of one classifier: logits and scores of all classes, the best label, how strange the picture is."""
 
     def __init__(self, engine: Engine[ClassificationItem, Classification]) -> None:
-        self._manifest = engine.manifest
+        self._manifest = ClassificationManifest.of(engine.manifest)
         classes = len(engine.manifest.labels)
         specs = [
             TensorSpec("logits", "FP32", (-1, classes)),
             TensorSpec("scores", "FP32", (-1, classes)),
             TensorSpec("label", "BYTES", (-1, 1)),
         ]
-        if engine.manifest.open_set is not None:
+        if self._manifest.open_set is not None:
             specs += [TensorSpec("unknown_score", "FP32", (-1, 1)), TensorSpec("is_unknown", "BOOL", (-1, 1))]
         self.outputs = tuple(specs)
 

@@ -29,6 +29,7 @@ from retinue.runtime.errors import (
     ProviderMissing,
     RetinueError,
 )
+from retinue.runtime.ticket import Ticket
 from retinue.serving.call import current_call
 from retinue.serving.item import Begun
 from retinue.serving.metrics import Metrics
@@ -91,7 +92,7 @@ class Failing:
 
     def item(self, name: bytes) -> bytes:
         """Return the status of an item that failed, as batches and streams hold it."""
-        begun: Begun[Any, Any] = Begun(image_id="", ticket=None, refusal=_any(name))
+        begun: Begun[Ticket[Any, Any]] = Begun(image_id="", ticket=None, refusal=_any(name))
         assert self.metrics is not None
         status = begun.wait_failure(current_call(), self.metrics)
         return b"" if status is None else status.SerializeToString()

@@ -2,6 +2,7 @@
 
 import argparse
 
+from retinue.cli.model_facts import input_size
 from retinue.cli.packages import open_repository
 from retinue.cli.terminal import plain, plain_table, stdout_console
 from retinue.runtime.manifest import Manifest
@@ -19,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
             manifest.version,
             manifest.task,
             str(len(manifest.labels)),
-            f"{manifest.input.width}x{manifest.input.height}",
+            input_size(manifest),
             plain(_accuracy(manifest)),
             plain(manifest.licence),
         )

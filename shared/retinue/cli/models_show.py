@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Iterator
 
+from retinue.cli.model_facts import task_facts
 from retinue.cli.packages import is_meant, open_repository
 from retinue.cli.refusal import Refused
 from retinue.cli.terminal import plain, plain_table, stdout_console
 from retinue.runtime.errors import ModelNotFound
-from retinue.runtime.manifest import Accuracy, InputPolicy, Manifest, OpenSet
+from retinue.runtime.manifest import Accuracy, Manifest
 from retinue.runtime.package import Package
 from retinue.runtime.repository import Repository
 
@@ -47,10 +48,7 @@ def _facts(package: Package) -> Iterator[tuple[str, str]]:
     yield "folder", str(package.folder)
     yield "task", f"{manifest.task}, family {manifest.family}"
     yield "classes", _classes(manifest)
-    yield "input", _input(manifest.input)
-    yield "scores", manifest.output.activation
-    yield "embedding", "none" if manifest.output.embedding is None else f"{manifest.output.embedding_size} features"
-    yield "open set", "not calibrated" if manifest.open_set is None else _open_set(manifest.open_set)
+    yield from task_facts(manifest)
     yield "accuracy", "; ".join(map(_accuracy, manifest.accuracy)) or "not measured"
     provenance = manifest.provenance
     yield "source", provenance.source
@@ -68,27 +66,6 @@ def _classes(manifest: Manifest) -> str:
     shown = ", ".join(manifest.labels[:_LABELS_SHOWN])
     more_count = len(manifest.labels) - _LABELS_SHOWN
     return f"{len(manifest.labels)}: {shown}" + (f", and {more_count} more" if more_count > 0 else "")
-
-
-def _input(policy: InputPolicy) -> str:
-    fit = {
-        "stretch": "both sides scaled",
-        "crop": f"shorter side scaled to {policy.short_side}, centre cut out",
-        "letterbox": f"scaled to fit inside, rest filled with {policy.pad_value}",
-    }[policy.fit]
-    antialias = "with" if policy.antialias else "without"
-    return f"{policy.width}x{policy.height} pixels, {fit}, {policy.kernel} {antialias} antialias"
-
-
-def _open_set(open_set: OpenSet) -> str:
-    parts = [f"{open_set.method}, unknown above {open_set.threshold:.4g}"]
-    if open_set.method == "energy":
-        parts.append(f"temperature {open_set.temperature:g}")
-    if open_set.auroc is not None:
-        parts.append(f"AUROC {open_set.auroc:.4g}")
-    if open_set.measured_on is not None:
-        parts.append(f"measured on {open_set.measured_on}")
-    return ", ".join(parts)
 
 
 def _accuracy(accuracy: Accuracy) -> str:

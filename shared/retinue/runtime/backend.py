@@ -1,6 +1,6 @@
 """What a backend is: something that runs one graph on arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,3 +37,11 @@ class Backend(Protocol):
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return the named outputs for these inputs."""
         ...
+
+    def run_kept(self, feeds: Mapping[str, Any], outputs: Sequence[str], kept: Collection[str]) -> list[Any]:
+        """Return the named outputs; those that are kept stay on the device, for the feeds of another graph."""
+        ...
+
+
+LoadGraph = Callable[[str], Backend]
+"""Loads a graph of a package by its file name; raises PackageInvalid where it is not listed or cannot be loaded."""

@@ -75,9 +75,8 @@ class Engine(Generic[Item, Answer]):
         sizes = sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)})
         for bucket in self.pipeline.warm_up_buckets():
             rows = self.pipeline.allocate(bucket, largest)
-            rows.fill(0)
             for batch_size in sizes:
-                self.pipeline.run(rows[:batch_size])
+                self.pipeline.run(rows, batch_size)
         for thread in self._threads:
             thread.start()
         _log.info("model_ready", model=self.manifest.name, version=self.manifest.version, workers=self.size.workers)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retinue.runtime.errors import PackageInvalid
-from retinue.runtime.manifest import Manifest, read_manifest
+from retinue.runtime.manifest import Manifest
+from retinue.runtime.manifest_file import read_manifest
 
 _CHUNK_BYTES = 1 << 20
 

@@ -26,20 +26,20 @@ class Pipeline(Protocol[Item_contra, Answer_co]):
         """Return the buckets to run once before the first caller, so that no caller pays for first-run work."""
         ...
 
-    def allocate(self, bucket: Hashable, row_count: int) -> NDArray[Any]:
-        """Return a buffer of ``row_count`` rows for a bucket; each worker keeps and reuses its own."""
+    def allocate(self, bucket: Hashable, row_count: int) -> Any:
+        """Return a buffer of ``row_count`` blank rows for a bucket; each worker keeps and reuses its own."""
         ...
 
     def decode(self, item: Item_contra) -> NDArray[np.uint8]:
         """Return the item's pixels, uint8 [height, width, 3], upright RGB. Raises InvalidInput for a bad item."""
         ...
 
-    def prepare(self, pixels: NDArray[np.uint8], row: NDArray[Any]) -> None:
+    def prepare(self, pixels: NDArray[np.uint8], rows: Any, index: int) -> None:
         """Write the pixels into one row of the buffer."""
         ...
 
-    def run(self, rows: NDArray[Any]) -> Any:
-        """Return the model's raw outputs for a batch, as `finish` takes them."""
+    def run(self, rows: Any, count: int) -> Any:
+        """Return the model's raw outputs for the first rows of a buffer, as `finish` takes them."""
         ...
 
     def finish(self, items: Sequence[Item_contra], outputs: Any) -> Sequence[Answer_co]:

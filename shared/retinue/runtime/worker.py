@@ -10,7 +10,6 @@ from traceback import format_exc
 from typing import Any, Generic
 
 import structlog
-from numpy.typing import NDArray
 
 from retinue.runtime.batcher import Batcher
 from retinue.runtime.errors import BackendFailed, RetinueError
@@ -38,7 +37,7 @@ class Worker(Generic[Item, Answer]):
         self._observer = observer
         self._max_batch_size = max_batch_size
         self._clock = clock
-        self._buffers: dict[Hashable, NDArray[Any]] = {}
+        self._buffers: dict[Hashable, Any] = {}
 
     def __call__(self) -> None:
         """Work until there is no more."""
@@ -77,7 +76,7 @@ class Worker(Generic[Item, Answer]):
             try:
                 pixels = pipeline.decode(ticket.item)
                 decoded = clock()
-                pipeline.prepare(pixels, rows[len(prepared)])
+                pipeline.prepare(pixels, rows, len(prepared))
             except RetinueError as error:
                 self._fail(ticket, error)
                 before = clock()
@@ -88,7 +87,7 @@ class Worker(Generic[Item, Answer]):
             before = now
         if not prepared:
             return
-        outputs = pipeline.run(rows[: len(prepared)])
+        outputs = pipeline.run(rows, len(prepared))
         after = clock()
         self._observer.on_batch(len(prepared), after - before)
         answers = pipeline.finish([ticket.item for ticket in prepared], outputs)
@@ -103,7 +102,7 @@ class Worker(Generic[Item, Answer]):
             else:
                 self._is_dropped(ticket)
 
-    def _buffer(self, bucket: Hashable) -> NDArray[Any]:
+    def _buffer(self, bucket: Hashable) -> Any:
         """Return this worker's buffer for a bucket, made on first use; the one longest unused makes room."""
         rows = self._buffers.pop(bucket, None)
         if rows is None:

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from retinue.oip import open_inference_pb2_grpc
+from retinue.runtime.backend import LoadGraph
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import ModelNotFound, ProviderMissing
@@ -32,7 +33,7 @@ from retinue.serving.logs import configure_logs, log_settings
 from retinue.serving.metrics import Load, Metrics
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.pool import HandlerPool
-from retinue.serving.settings import ServiceSettings
+from retinue.serving.settings import ServiceSettings, Settings
 from retinue.serving.side_port import SidePort
 from retinue.serving.tensor_model import TensorModels
 
@@ -47,7 +48,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Service(Generic[Item, Answer]):
+class Service(Generic[Item, Answer, Settings]):
     """What a service brings to its host.
 
     Args:
@@ -55,7 +56,7 @@ class Service(Generic[Item, Answer]):
         full_name: full name of its gRPC service.
         embedded_root: the repository that ships with it.
         default_model: which of those answers where a request and the settings name none.
-        build: makes a pipeline of a package and its backend.
+        build: makes a pipeline of a package, with what loads its graphs.
         add_to_server: adds the servicer to a server.
         tensor_models: its models as the Open Inference Protocol sees them.
     """
@@ -64,12 +65,12 @@ class Service(Generic[Item, Answer]):
     full_name: str
     embedded_root: Path
     default_model: str
-    build: Callable[[Package, OnnxBackend], Pipeline[Item, Answer]]
-    add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, ServiceSettings], None]
+    build: Callable[[Package, LoadGraph], Pipeline[Item, Answer]]
+    add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, Settings], None]
     tensor_models: Callable[[Models[Item, Answer], ServiceSettings], TensorModels]
 
 
-class Host(Generic[Item, Answer]):
+class Host(Generic[Item, Answer, Settings]):
     """One service in one process.
 
     Args:
@@ -84,8 +85,8 @@ class Host(Generic[Item, Answer]):
 
     def __init__(
         self,
-        service: Service[Item, Answer],
-        settings: ServiceSettings,
+        service: Service[Item, Answer, Settings],
+        settings: Settings,
         on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
@@ -191,12 +192,15 @@ class Host(Generic[Item, Answer]):
 
     def _build(self, package: Package) -> Engine[Item, Answer]:
         engine = self._settings.engine
-        backend = OnnxBackend(
-            package.path("model.onnx"),
-            providers=engine.providers,
-            threads=engine.threads,
-            is_fallback_allowed=engine.is_fallback_allowed,
-        )
+
+        def load(file_name: str) -> OnnxBackend:
+            return OnnxBackend(
+                package.path(file_name),
+                providers=engine.providers,
+                threads=engine.threads,
+                is_fallback_allowed=engine.is_fallback_allowed,
+            )
+
         size = EngineSize(
             workers=engine.workers or max(1, available_cores() // engine.threads),
             max_batch_size=engine.max_batch_size,
@@ -204,7 +208,7 @@ class Host(Generic[Item, Answer]):
             max_queue_bytes=engine.max_queue_bytes,
         )
         observer = self.metrics.engine_observer(package.name, package.version)
-        return Engine(package.manifest, self._service.build(package, backend), size, observer)
+        return Engine(package.manifest, self._service.build(package, load), size, observer)
 
     def _bind(self, host: str, port: int) -> int:
         try:
@@ -243,7 +247,7 @@ def _settle_heap() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-def serve(service: Service[Any, Any], settings: ServiceSettings) -> int:
+def serve(service: Service[Any, Any, Settings], settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code of the process."""
     configure_logs(settings.log)
     log_settings(settings)

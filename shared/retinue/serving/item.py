@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from google.rpc.status_pb2 import Status
 
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, Overloaded, RetinueError
-from retinue.runtime.ticket import Answer, Item, Ticket
 from retinue.serving.call import Call
 from retinue.serving.metrics import Metrics
 from retinue.serving.status import failure_of
@@ -16,16 +15,26 @@ from retinue.serving.status import failure_of
 _log = structlog.get_logger(__name__)
 
 
+class Waiting(Protocol):
+    """Something that is settled at some time, such as a ticket."""
+
+    def wait_error(self) -> BaseException | None:
+        """Return, as soon as it is settled, why there is no answer; None where there is one."""
+
+
+Pending = TypeVar("Pending", bound=Waiting)
+
+
 @dataclass(frozen=True, slots=True)
-class Begun(Generic[Item, Answer]):
+class Begun(Generic[Pending]):
     """An item that is on its way, or was refused before it was."""
 
     image_id: str
-    ticket: Ticket[Item, Answer] | None
+    ticket: Pending | None
     refusal: RetinueError | None
 
     @classmethod
-    def of(cls, image_id: str, submit: Callable[[], Ticket[Item, Answer]]) -> "Begun[Item, Answer]":
+    def of(cls, image_id: str, submit: Callable[[], Pending]) -> "Begun[Pending]":
         """Return the item that ``submit`` puts on its way, or its refusal."""
         try:
             return cls(image_id, submit(), None)

@@ -42,11 +42,13 @@ class SettingsInvalid(Exception):
     """The settings cannot be used; the message names each key."""
 
 
-class _Group(BaseModel):
+class Group(BaseModel):
+    """Settings that belong together; unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class GrpcSettings(_Group):
+class GrpcSettings(Group):
     """The gRPC port."""
 
     address: Address = Field(default="127.0.0.1:50051", description="host:port to listen on; port 0 takes a free one.")
@@ -68,13 +70,13 @@ class GrpcSettings(_Group):
     grace_s: float = Field(default=25.0, ge=0, le=600, description="After that: how long calls in flight may go on.")
 
 
-class HttpSettings(_Group):
+class HttpSettings(Group):
     """The side port with /metrics, /healthz and /readyz."""
 
     address: Address = Field(default="127.0.0.1:8080", description="host:port to listen on; port 0 takes a free one.")
 
 
-class ImageSettings(_Group):
+class ImageSettings(Group):
     """Limits on pictures."""
 
     max_bytes: int = Field(default=20 * 2**20, ge=1, description="Largest encoded or raw picture.")
@@ -87,7 +89,7 @@ class ImageSettings(_Group):
         return PictureLimits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
 
 
-class ModelSettings(_Group):
+class ModelSettings(Group):
     """Where models come from."""
 
     roots: tuple[Path, ...] = Field(default=(), description="Model repositories; the first that holds a model wins.")
@@ -96,7 +98,7 @@ class ModelSettings(_Group):
     default: str = Field(default="", description="The model that answers where a request names none.")
 
 
-class EngineSettings(_Group):
+class EngineSettings(Group):
     """How each model is run."""
 
     providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
@@ -110,7 +112,7 @@ class EngineSettings(_Group):
     max_queue_bytes: int = Field(default=512 * 2**20, ge=1, description="Most bytes waiting for a model.")
 
 
-class LogSettings(_Group):
+class LogSettings(Group):
     """The log on stdout."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level shown.")

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from retinue.runtime.manifest import Manifest, write_manifest
+from retinue.runtime.errors import PackageInvalid
+from retinue.runtime.manifest_file import validate_manifest, write_manifest
 from retinue.runtime.package import sha256_of
 from retinue.zoo.errors import PackageExists, PackageRefused
 
@@ -24,7 +23,7 @@ def write_package(
     Args:
         root: the model repository; made if it is not there.
         manifest_fields: everything of `model.yaml` but ``files`` and ``manifest_version``; validated.
-        files: the file to copy for each name in the package; ``model.onnx`` is required.
+        files: the file to copy for each name in the package; the graphs of its family are required.
         overwrite: whether a package of that name and version is replaced.
 
     Raises:
@@ -35,10 +34,9 @@ def write_package(
     """
     digests = {name: sha256_of(path) for name, path in files.items()}
     try:
-        manifest = Manifest.model_validate({"manifest_version": 1, **manifest_fields, "files": digests})
-    except ValidationError as error:
-        problems = (f"{'.'.join(map(str, p['loc'])) or 'manifest'}: {p['msg']}" for p in error.errors())
-        raise PackageRefused("; ".join(problems)) from error
+        manifest = validate_manifest({"manifest_version": 1, **manifest_fields, "files": digests})
+    except PackageInvalid as error:
+        raise PackageRefused(error.message) from error
     model = root / manifest.name
     place = model / manifest.version
     refuse_existing(root, manifest.name, manifest.version, overwrite=overwrite)

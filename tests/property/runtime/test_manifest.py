@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.errors import PackageInvalid
-from retinue.runtime.manifest import Manifest, parse_manifest, read_manifest, write_manifest
+from retinue.runtime.manifest_file import parse_manifest, read_manifest, write_manifest
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 DIGESTS = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
@@ -66,7 +67,7 @@ def contents(draw: st.DrawFn) -> dict[str, Any]:
 @given(contents())
 @settings(deadline=None)
 def test_what_is_written_is_read_back(content: dict[str, Any]) -> None:
-    manifest = Manifest.model_validate(content)
+    manifest = ClassificationManifest.model_validate(content)
     with tempfile.TemporaryDirectory() as folder:
         write_manifest(manifest, Path(folder))
         assert read_manifest(Path(folder)) == manifest
@@ -93,7 +94,7 @@ def test_junk_in_the_place_of_a_value_is_refused_or_valid(
 
     with contextlib.suppress(PackageInvalid):
         manifest = parse_manifest(yaml.safe_dump(content))
-        assert Manifest.model_validate(manifest.model_dump()) == manifest
+        assert ClassificationManifest.model_validate(manifest.model_dump()) == manifest
 
 
 @given(st.text(max_size=60) | st.text("[]{}-:,?&*!|>%@#\"' \nax1.", max_size=60))

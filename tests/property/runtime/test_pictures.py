@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.runtime.errors import ImageTooLarge, InvalidImage
-from retinue.runtime.manifest import InputPolicy
 from retinue.runtime.picture import PictureLimits, open_picture
 from retinue.runtime.resize import fit_into
 

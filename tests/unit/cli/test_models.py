@@ -11,7 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from retinue.cli.main import main
-from retinue.runtime.manifest import Accuracy, InputPolicy, LogitsOutput, Manifest, OpenSet, Provenance, write_manifest
+from retinue.runtime.classification_manifest import ClassificationManifest, InputPolicy, LogitsOutput, OpenSet
+from retinue.runtime.manifest import Accuracy, Provenance
+from retinue.runtime.manifest_file import write_manifest
 from retinue.runtime.package import sha256_of
 
 LABELS = ("cat", "dog", "newt")
@@ -41,7 +43,7 @@ def make_package(
     folder = root / name / version
     folder.mkdir(parents=True)
     make(folder / "model.onnx")
-    manifest = Manifest.model_validate(
+    manifest = ClassificationManifest.model_validate(
         {
             "manifest_version": 1,
             "name": name,
@@ -219,7 +221,7 @@ def test_verify_reads_the_open_set_calibration(tmp_path: Path, capsys: pytest.Ca
     folder = make_package(tmp_path, make=with_rubbish)
     (folder / "model.yaml").unlink()
     files = {name: sha256_of(folder / name) for name in ("model.onnx", "openmax.npz")}
-    manifest = Manifest(
+    manifest = ClassificationManifest(
         manifest_version=1,
         name="pets",
         version="1",

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.errors import BackendFailed, InvalidImage, InvalidInput
-from retinue.runtime.manifest import Manifest, write_manifest
+from retinue.runtime.manifest_file import write_manifest
 from retinue.runtime.timings import Timings
 
 Fault = Literal["", "decode", "prepare", "finish", "decode bug", "run", "finish bug"]
@@ -60,17 +61,17 @@ class NumberPipeline:
         mark = {"prepare": _UNREADABLE, "run": _POISON}.get(item.fault, 0)
         return np.array([*item.number.to_bytes(3, "little"), mark], np.uint8).reshape(1, 1, 4)
 
-    def prepare(self, pixels: NDArray[np.uint8], row: NDArray[Any]) -> None:
+    def prepare(self, pixels: NDArray[np.uint8], rows: NDArray[Any], index: int) -> None:
         self.on_prepare()
-        row[:] = pixels[0, 0]  # written before it is refused: the row must not be used
+        rows[index] = pixels[0, 0]  # written before it is refused: the row must not be used
         if pixels[0, 0, 3] == _UNREADABLE:
             raise InvalidInput("image", "cannot be resized")
 
-    def run(self, rows: NDArray[Any]) -> list[int]:
-        numbers = [int.from_bytes(row[:3].tobytes(), "little") for row in rows]
+    def run(self, rows: NDArray[Any], count: int) -> list[int]:
+        numbers = [int.from_bytes(row[:3].tobytes(), "little") for row in rows[:count]]
         self.runs.append(numbers)
         self.on_run(numbers)
-        if _POISON in rows[:, 3]:
+        if _POISON in rows[:count, 3]:
             raise BackendFailed("the graph failed")
         return numbers
 
@@ -121,7 +122,7 @@ class Clock:
         return self.now_s
 
 
-def manifest_of(name: str = "digits", version: str = "1", **changes: Any) -> Manifest:
+def manifest_of(name: str = "digits", version: str = "1", **changes: Any) -> ClassificationManifest:
     """Return a small valid manifest; ``changes`` replace its keys, None removes one."""
     content = {
         "manifest_version": 1,
@@ -136,7 +137,7 @@ def manifest_of(name: str = "digits", version: str = "1", **changes: Any) -> Man
         "licence": "CC0-1.0",
         **changes,
     }
-    return Manifest.model_validate({key: value for key, value in content.items() if value is not None})
+    return ClassificationManifest.model_validate({key: value for key, value in content.items() if value is not None})
 
 
 def write_package(root: Path, name: str, version: str, *, graph: bytes = b"graph", **changes: Any) -> Path:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.errors import PackageInvalid
-from retinue.runtime.manifest import (
+from retinue.runtime.manifest_file import (
     MAX_MANIFEST_BYTES,
-    Manifest,
     manifest_schema,
     parse_manifest,
     read_manifest,
@@ -131,7 +131,8 @@ def test_missing_key_is_named(path: str) -> None:
         ("version", 1),
         ("version", 1.0),
         ("version", ".."),
-        ("task", "detection"),
+        ("task", "gardening"),
+        ("family", "yolo"),
         ("family", "yolo"),
         ("labels", []),
         ("labels", "zero"),
@@ -273,7 +274,7 @@ def test_file_is_written_and_read_back(tmp_path: Path) -> None:
 
     assert read_manifest(tmp_path) == manifest
     written = yaml.safe_load((tmp_path / "model.yaml").read_text(encoding="utf-8"))
-    assert list(written) == list(Manifest.model_fields)
+    assert list(written) == list(ClassificationManifest.model_fields)
 
 
 def test_defaults_are_written_out(tmp_path: Path) -> None:
@@ -324,19 +325,21 @@ def test_manifest_cannot_be_changed() -> None:
 
 
 def test_schema_in_the_docs_is_that_of_the_classes() -> None:
-    """To mend it: `python -m retinue.runtime.manifest > docs/model-manifest.schema.json`."""
+    """To mend it: `python -m retinue.runtime.manifest_file > docs/model-manifest.schema.json`."""
     assert SCHEMA_FILE.read_text(encoding="utf-8") == manifest_schema()
 
 
 def test_schema_is_printed_by_the_module() -> None:
-    command = [sys.executable, "-m", "retinue.runtime.manifest"]
+    command = [sys.executable, "-m", "retinue.runtime.manifest_file"]
 
     assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == manifest_schema()
 
 
 def test_schema_describes_every_key_and_refuses_others() -> None:
     schema = json.loads(manifest_schema())
-    objects = [schema, *schema["$defs"].values()]
+    objects = [part for part in schema["$defs"].values() if "properties" in part]
+
+    assert {kind["$ref"].rpartition("/")[2] for kind in schema["oneOf"]} <= set(schema["$defs"])
 
     assert all(part["additionalProperties"] is False for part in objects)
     for part in objects:

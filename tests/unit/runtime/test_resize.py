@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from retinue.runtime.manifest import InputPolicy
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.runtime.resize import fit_into
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (75, 100, 3), np.uint8)

@@ -21,7 +21,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class Run:
     """A host whose `run` is under way in a thread of its own."""
 
-    def __init__(self, host: Host[Any, Any], executor: ThreadPoolExecutor, channel: grpc.Channel) -> None:
+    def __init__(self, host: Host[Any, Any, Any], executor: ThreadPoolExecutor, channel: grpc.Channel) -> None:
         self.host = host
         self.exit_code = executor.submit(host.run)
         self.channel = channel
@@ -62,7 +62,7 @@ def settings_of(
 
 
 @contextmanager
-def run_host(service: Service[Any, Any], settings: ServiceSettings) -> Iterator[Run]:
+def run_host(service: Service[Any, Any, Any], settings: ServiceSettings) -> Iterator[Run]:
     """Run a service until the block is left."""
     host = Host(service, settings)
     with (

@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2
 from numpy.typing import NDArray
 
 from retinue.oip import open_inference_pb2 as oip
+from retinue.runtime.backend import LoadGraph
 from retinue.runtime.engine import Engine
 from retinue.runtime.models import Models
-from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import Package
 from retinue.runtime.picture import Picture
 from retinue.serving.call import current_call
@@ -63,7 +63,7 @@ class MeanService:
         self.build_gate.set()
         self.is_building = threading.Event()
         self.fault: Exception | None = None
-        self.service: Service[Picture, float] = Service(
+        self.service: Service[Picture, float, ServiceSettings] = Service(
             task="classification",
             full_name=FULL_NAME,
             embedded_root=embedded_root,
@@ -73,11 +73,12 @@ class MeanService:
             tensor_models=lambda models, settings: ImageModels(models, settings, MeanFace),
         )
 
-    def build(self, package: Package, backend: OnnxBackend) -> MeanPipeline:
+    def build(self, package: Package, load: LoadGraph) -> MeanPipeline:
         self.is_building.set()
         assert self.build_gate.wait(PATIENCE_S)
         if self.fault is not None:
             raise self.fault
+        load("model.onnx")
         return self.pipeline
 
     @staticmethod

@@ -33,13 +33,13 @@ def ticket_of(caller: Caller | None = None) -> Ticket[str, str]:
     return Ticket("item", caller or Caller(), 0.0)
 
 
-def begun_with(error: BaseException) -> Begun[str, str]:
+def begun_with(error: BaseException) -> Begun[Ticket[str, str]]:
     ticket = ticket_of()
     ticket.fail(error)
     return Begun.of("a", lambda: ticket)
 
 
-def refused_with(error: Exception) -> Begun[Any, Any]:
+def refused_with(error: Exception) -> Begun[Ticket[Any, Any]]:
     def submit() -> Ticket[Any, Any]:
         raise error
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from retinue.runtime.classification_manifest import ClassificationManifest, InputPolicy
 from retinue.runtime.engine import Engine, EngineSize
-from retinue.runtime.manifest import InputPolicy, Manifest, Provenance
+from retinue.runtime.manifest import Manifest, Provenance
 from retinue.runtime.picture import Picture, PictureLimits, raw_picture
 from retinue.serving.metrics import Metrics
 from tests.unit.serving.in_process import PATIENCE_S
@@ -24,7 +25,7 @@ def grey(value: int) -> Picture:
     return raw_picture(bytes([value]), 1, 1, "gray", PictureLimits())
 
 
-def manifest_of(name: str = "mean", version: str = "1", **changes: Any) -> Manifest:
+def manifest_of(name: str = "mean", version: str = "1", **changes: Any) -> ClassificationManifest:
     content: dict[str, Any] = {
         "manifest_version": 1,
         "name": name,
@@ -37,7 +38,7 @@ def manifest_of(name: str = "mean", version: str = "1", **changes: Any) -> Manif
         "provenance": Provenance(source="the test"),
         "licence": "CC0-1.0",
     }
-    return Manifest(**(content | changes))
+    return ClassificationManifest(**(content | changes))
 
 
 class MeanPipeline:
@@ -63,13 +64,13 @@ class MeanPipeline:
     def decode(self, item: Picture) -> NDArray[np.uint8]:
         return item.pixels()
 
-    def prepare(self, pixels: NDArray[np.uint8], row: NDArray[Any]) -> None:
-        row[0] = pixels.mean()
+    def prepare(self, pixels: NDArray[np.uint8], rows: NDArray[Any], index: int) -> None:
+        rows[index, 0] = pixels.mean()
 
-    def run(self, rows: NDArray[Any]) -> list[float]:
+    def run(self, rows: NDArray[Any], count: int) -> list[float]:
         self.is_running.set()
         assert self.gate.wait(PATIENCE_S)
-        return [float(row) for row in rows[:, 0]]
+        return [float(row) for row in rows[:count, 0]]
 
     def finish(self, items: Sequence[Picture], outputs: list[float]) -> list[float]:
         for output in outputs:
@@ -79,7 +80,11 @@ class MeanPipeline:
 
 
 def idle_engine(
-    manifest: Manifest, pipeline: MeanPipeline | None = None, *, max_batch_size: int = 4, max_queue_items: int = 64
+    manifest: Manifest,
+    pipeline: MeanPipeline | None = None,
+    *,
+    max_batch_size: int = 4,
+    max_queue_items: int = 64,
 ) -> MeanEngine:
     """Return an engine with one worker that is not started."""
     observer = Metrics(CollectorRegistry()).engine_observer(manifest.name, manifest.version)

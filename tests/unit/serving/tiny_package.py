@@ -7,7 +7,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from retinue.runtime.manifest import Manifest, write_manifest
+from retinue.runtime.classification_manifest import ClassificationManifest
+from retinue.runtime.manifest_file import write_manifest
 from tests.unit.serving.tiny_engine import manifest_of
 
 SIDE_PX = 2
@@ -55,7 +56,7 @@ def write_package(
     model: bytes | None = None,
     files: dict[str, bytes] | None = None,
     **changes: Any,
-) -> Manifest:
+) -> ClassificationManifest:
     """Write a package under a repository's root and return its manifest."""
     content = {"model.onnx": graph() if model is None else model, **(files or {})}
     folder = root / name / version

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from retinue.runtime.manifest import InputPolicy
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.zoo.architectures import ARCHITECTURES, PREPROCESSING, build
 
 

@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 import torch
 
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.package import open_package
 from retinue.zoo.architectures import build
 from retinue.zoo.checkpoint_import import import_classifier, preprocessing_of
@@ -43,7 +44,7 @@ def test_package_says_what_the_checkpoint_is(mobilenet: Path) -> None:
     assert folder == mobilenet.parent / "models" / "net" / "7"
     package = open_package(folder)
     package.verify()
-    manifest = package.manifest
+    manifest = ClassificationManifest.of(package.manifest)
     assert manifest.labels == ("a", "b", "c")
     assert (manifest.input.height, manifest.input.width, manifest.input.short_side) == (32, 32, 37)
     assert (manifest.output.embedding, manifest.output.embedding_size) == ("embedding", 16)
@@ -61,7 +62,7 @@ def test_transformer_runs_at_another_resolution(transformer: Path) -> None:
 
 
 def test_transformer_runs_at_the_size_it_was_trained_for(transformer: Path) -> None:
-    policy = open_package(_import(transformer, image_size=None)).manifest.input
+    policy = ClassificationManifest.of(open_package(_import(transformer, image_size=None)).manifest).input
     assert (policy.height, policy.kernel, policy.short_side) == (32, "bicubic", 35)
 
 
@@ -74,7 +75,8 @@ def test_batched_equals_single(mobilenet: Path) -> None:
 
 
 def test_a_multi_label_model_without_embedding_can_be_asked_for(mobilenet: Path) -> None:
-    output = open_package(_import(mobilenet, activation="sigmoid", has_embedding=False)).manifest.output
+    package = open_package(_import(mobilenet, activation="sigmoid", has_embedding=False))
+    output = ClassificationManifest.of(package.manifest).output
     assert (output.activation, output.embedding) == ("sigmoid", None)
 
 

@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.package import open_package
 from retinue.zoo.checkpoint_import import import_classifier
 from tests.unit.zoo.conftest import Golden
@@ -43,6 +44,6 @@ def test_imported_checkpoint_answers_as_the_original(
     deviation = _deviation(case, package)
     print(f"{name}{suffix}: {deviation:.1e} of the spread")  # noqa: T201 - shown with -s
     assert deviation < TOLERANCES[name]
-    manifest = open_package(package).manifest
+    manifest = ClassificationManifest.of(open_package(package).manifest)
     assert (manifest.input.height, manifest.input.width, manifest.input.short_side) == (224, 224, 256)
     path.unlink()  # a large one should not outlive its test

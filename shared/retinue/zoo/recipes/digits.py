@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 import torch
 
-from retinue.runtime.manifest import InputPolicy
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.zoo.classifier import Classifier
 from retinue.zoo.export import export_classifier
 from retinue.zoo.mobilenet_v3 import SMALL, MobileNetV3

@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from retinue.ops import OpenMax
-from retinue.runtime.manifest import InputPolicy
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.picture import PictureLimits, open_picture
 from retinue.zoo.recipes.calibration import KEPT, METHODS, Answers, Method, auroc, choose_method, threshold_that_keeps

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from retinue.runtime.manifest import InputPolicy
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.runtime.resize import fit_into
 from retinue.zoo.classifier import Classifier
 from retinue.zoo.recipes.handwriting import Digits, random_style, write_digit

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retinue.runtime.manifest import LogitsOutput, OpenSet
+from retinue.runtime.classification_manifest import LogitsOutput, OpenSet
 from retinue.serving.settings import ImageSettings, ModelSettings
 from services.classification.__main__ import SERVICE
 from tests.unit.serving.hosted import Run, run_host, settings_of

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from retinue.ops import OpenMax, energy_score, max_softmax_score, sigmoid, softmax
+from retinue.runtime.classification_manifest import LogitsOutput, OpenSet
 from retinue.runtime.errors import PackageInvalid
-from retinue.runtime.manifest import LogitsOutput, OpenSet
 from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import open_package
 from retinue.runtime.picture import PictureLimits, raw_picture
@@ -40,7 +40,7 @@ def make(tmp_path: Path) -> Make:
     def one(**package: Any) -> ClassificationPipeline:
         write_package(tmp_path, **package)
         opened = open_package(tmp_path / "tiny" / "1")
-        return ClassificationPipeline(opened, OnnxBackend(opened.path("model.onnx")))
+        return ClassificationPipeline(opened, lambda name: OnnxBackend(opened.path(name)))
 
     return one
 
@@ -55,8 +55,8 @@ def answers(pipeline: ClassificationPipeline, *items: ClassificationItem) -> lis
     """Return the answers to a batch, made as a worker makes them."""
     rows = pipeline.allocate(pipeline.bucket(items[0]), 8)
     for index, item in enumerate(items):
-        pipeline.prepare(pipeline.decode(item), rows[index])
-    return pipeline.finish(items, pipeline.run(rows[: len(items)]))
+        pipeline.prepare(pipeline.decode(item), rows, index)
+    return pipeline.finish(items, pipeline.run(rows, len(items)))
 
 
 def logits_of(rgb: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -144,7 +144,7 @@ def test_features_are_given_where_they_are_wanted(make: Make) -> None:
 
 def test_a_model_without_features_runs_without_them(make: Make) -> None:
     pipeline = make()
-    outputs = pipeline.run(pipeline.allocate(None, 4))
+    outputs = pipeline.run(pipeline.allocate(None, 8), 4)
     assert outputs.embeddings.shape == (4, 0)
 
 

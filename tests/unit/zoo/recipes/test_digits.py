@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from retinue.ops import OpenMax, energy_score, max_softmax_score
+from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.package import Package, open_package
 from retinue.zoo.recipes.calibration import Answers
 from retinue.zoo.recipes.digits import POLICY, RECIPES, main
@@ -26,7 +27,7 @@ def package(request: pytest.FixtureRequest) -> Package:
 
 
 def _are_unknown(package: Package, answers: Answers) -> list[bool]:
-    open_set = package.manifest.open_set
+    open_set = ClassificationManifest.of(package.manifest).open_set
     assert open_set is not None
     scores: NDArray[np.floating[Any]]
     match open_set.method:
@@ -55,7 +56,9 @@ def test_the_manifest_holds_the_recipe(package: Package) -> None:
 
 def test_the_held_out_figures_are_the_manifests(package: Package) -> None:
     files, labels = digit_files("test")
-    measured = accuracies(ServedGraph(package.path("model.onnx"), package.manifest.input).answer(files), labels)
+    measured = accuracies(
+        ServedGraph(package.path("model.onnx"), ClassificationManifest.of(package.manifest).input).answer(files), labels
+    )
     stated = [figure.value for figure in package.manifest.accuracy if figure.metric == "top1"]
     assert measured == pytest.approx(stated, abs=ACCURACY_TOLERANCE)
     for rendering, top1 in zip(RENDERINGS[:2], measured, strict=False):
@@ -64,7 +67,7 @@ def test_the_held_out_figures_are_the_manifests(package: Package) -> None:
 
 def test_the_samples_are_told_and_the_texture_is_unknown(package: Package) -> None:
     files = [(CLASSIFICATION / "samples" / sample.file_name).read_bytes() for sample in SAMPLES]
-    answers = ServedGraph(package.path("model.onnx"), package.manifest.input).answer(files)
+    answers = ServedGraph(package.path("model.onnx"), ClassificationManifest.of(package.manifest).input).answer(files)
     told = [package.manifest.labels[label] for label in answers.logits.argmax(axis=1)]
     for sample, label, is_unknown in zip(SAMPLES, told, _are_unknown(package, answers), strict=True):
         assert is_unknown == (sample.label is None), sample.file_name

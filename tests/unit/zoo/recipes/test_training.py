@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from retinue.runtime.manifest import InputPolicy
+from retinue.runtime.classification_manifest import InputPolicy
 from retinue.zoo.classifier import Classifier
 from retinue.zoo.mobilenet_v3 import SMALL, MobileNetV3
 from retinue.zoo.recipes.handwriting import Digits, read_digits

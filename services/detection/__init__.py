@@ -1,0 +1,1 @@
+"""Detection: a picture in, boxes with labels and scores out."""

@@ -1,0 +1,73 @@
+"""What the manifest of a model says that only its task or family has, for people."""
+
+from collections.abc import Iterator
+
+from retinue.runtime.classification_manifest import ClassificationManifest, InputPolicy, OpenSet
+from retinue.runtime.detection_manifest import LetterboxInput, Selection, ShorterSideInput
+from retinue.runtime.manifest import Manifest, Part
+
+
+def task_facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield names and values, in the order in which they are shown."""
+    yield "input", _input(manifest.input)
+    if isinstance(manifest, ClassificationManifest):
+        output = manifest.output
+        yield "scores", output.activation
+        yield "embedding", "none" if output.embedding is None else f"{output.embedding_size} features"
+        yield "open set", "not calibrated" if manifest.open_set is None else _open_set(manifest.open_set)
+    selection = getattr(manifest.output, "selection", None)
+    if isinstance(selection, Selection):
+        yield "boxes", _selection(selection)
+
+
+def input_size(manifest: Manifest) -> str:
+    """Return the size of a model's input, width before height, for a table."""
+    match manifest.input:
+        case InputPolicy(width=width, height=height) | LetterboxInput(width=width, height=height):
+            return f"{width}x{height}"
+        case ShorterSideInput(short_side=short, long_side=long):
+            return f"{short} to {long}"
+        case _:
+            return "-"
+
+
+def _input(policy: Part) -> str:
+    match policy:
+        case InputPolicy():
+            fit = {
+                "stretch": "both sides scaled",
+                "crop": f"shorter side scaled to {policy.short_side}, centre cut out",
+                "letterbox": f"scaled to fit inside, rest filled with {policy.pad_value}",
+            }[policy.fit]
+            return f"{policy.width}x{policy.height} pixels, {fit}, {policy.kernel} {_antialias(policy.antialias)}"
+        case ShorterSideInput():
+            sides = f"shorter side scaled to {policy.short_side}, longer to at most {policy.long_side} pixels"
+            return f"{sides}, bilinear {_antialias(policy.antialias)}, {policy.pixels}"
+        case LetterboxInput():
+            fit = f"scaled to fit inside, rest filled with {policy.pad_value}"
+            return f"{policy.width}x{policy.height} pixels, {fit}, {policy.pixels} {policy.layout}"
+        case _:
+            return "-"
+
+
+def _antialias(is_used: bool) -> str:  # noqa: FBT001 - one of two words
+    return "with antialias" if is_used else "without antialias"
+
+
+def _selection(selection: Selection) -> str:
+    nms = "no suppression"
+    if selection.nms != "none":
+        scope = "across classes" if selection.is_class_agnostic else "within a class"
+        nms = f"{selection.nms} suppression above IoU {selection.iou_threshold:g} {scope}"
+    return f"at most {selection.max_detections}, score at least {selection.score_threshold:g}, {nms}"
+
+
+def _open_set(open_set: OpenSet) -> str:
+    parts = [f"{open_set.method}, unknown above {open_set.threshold:.4g}"]
+    if open_set.method == "energy":
+        parts.append(f"temperature {open_set.temperature:g}")
+    if open_set.auroc is not None:
+        parts.append(f"AUROC {open_set.auroc:.4g}")
+    if open_set.measured_on is not None:
+        parts.append(f"measured on {open_set.measured_on}")
+    return ", ".join(parts)

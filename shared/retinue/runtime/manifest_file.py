@@ -1,0 +1,128 @@
+"""`model.yaml` as a file: read, written, and described by a JSON schema.
+
+`docs/model-manifest.schema.json` is made here: `python -m retinue.runtime.manifest_file` prints it.
+"""
+
+import json
+import sys
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from retinue.runtime.classification_manifest import ClassificationManifest
+from retinue.runtime.detection_manifest import DetrManifest, FasterRcnnManifest, YoloManifest
+from retinue.runtime.errors import PackageInvalid
+from retinue.runtime.manifest import Manifest
+
+MANIFEST_NAME = "model.yaml"
+MAX_MANIFEST_BYTES = 1 << 20  # some forty thousand labels
+
+_FAMILIES: Mapping[str, Mapping[str, type[Manifest]]] = {
+    "classification": {"logits": ClassificationManifest},
+    "detection": {"faster_rcnn": FasterRcnnManifest, "detr": DetrManifest, "yolo": YoloManifest},
+}
+_Any = Annotated[
+    ClassificationManifest | FasterRcnnManifest | DetrManifest | YoloManifest, Field(discriminator="family")
+]
+
+
+class _Kind(BaseModel):
+    """What tells which manifest it is."""
+
+    task: str
+    family: str
+
+
+def validate_manifest(content: object) -> Manifest:
+    """Return the manifest of a task and family that this content is.
+
+    Raises:
+        PackageInvalid: a key is unknown or missing, or a value is out of range; the message names each key.
+    """
+    try:
+        kind = _Kind.model_validate(content)
+        return _manifest_type(kind).model_validate(content)
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, p['loc'])) or 'document'}: {p['msg']}" for p in error.errors())
+        raise PackageInvalid("; ".join(problems)) from error
+
+
+def _manifest_type(kind: _Kind) -> type[Manifest]:
+    families = _FAMILIES.get(kind.task)
+    if families is None:
+        raise PackageInvalid(f"task: must be one of {', '.join(_FAMILIES)}, got {kind.task!r}")
+    if kind.family not in families:
+        raise PackageInvalid(f"family: must be one of {', '.join(families)}, got {kind.family!r}")
+    return families[kind.family]
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Return the manifest that a YAML text holds.
+
+    Raises:
+        PackageInvalid: the text is no YAML, a key is unknown, missing or repeated, or a value is out of range; the
+            message names each key.
+    """
+    try:
+        content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader
+    # PyYAML lets through what its scalars raise: 2024-13-45 is a ValueError, `!!bool maybe` a KeyError, and so on.
+    except (yaml.YAMLError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+        raise PackageInvalid(f"{MANIFEST_NAME} is not YAML: {error}") from error
+    try:
+        return validate_manifest(content)
+    except PackageInvalid as error:
+        raise PackageInvalid(f"{MANIFEST_NAME}: {error.message}") from error
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a package folder.
+
+    Raises:
+        PackageInvalid: there is none, it cannot be read, it is above `MAX_MANIFEST_BYTES`, or it is not valid.
+    """
+    try:
+        with (folder / MANIFEST_NAME).open("rb") as file:
+            content = file.read(MAX_MANIFEST_BYTES + 1)
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise PackageInvalid(f"{MANIFEST_NAME} is above {MAX_MANIFEST_BYTES} bytes")
+        return parse_manifest(content.decode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackageInvalid(f"{MANIFEST_NAME} cannot be read: {type(error).__name__}") from error
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write a manifest as `model.yaml` into a package folder, keys in the order of the class, no defaults left out."""
+    content = manifest.model_dump(mode="json", exclude_none=True)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    if any(mark in text for mark in "\x85\u2028\u2029"):  # line breaks of Unicode's, lost unless they are escaped
+        text = yaml.safe_dump(content, sort_keys=False, width=110)
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def manifest_schema() -> str:
+    """Return the JSON schema of `model.yaml`, as `docs/model-manifest.schema.json` holds it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(_Any).json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, a few of which can grow to gigabytes, and without repeated keys, the last of which wins."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs leave it out
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="a key is repeated", problem_mark=node.start_mark)
+        return mapping
+
+
+if __name__ == "__main__":
+    sys.stdout.write(manifest_schema())

@@ -22,7 +22,7 @@ from retinue.runtime.placement import Placement, place_into, placement_of
 from services.detection.detections import DetectionItem, DetectionOptions, Detections, Family, Rows, Size, View
 from services.detection.detr import Detr
 from services.detection.faster_rcnn import FasterRcnn
-from services.detection.suppression import suppressed
+from services.detection.suppression import ready_suppression, suppressed
 from services.detection.yolo import Yolo
 
 _WARM_UP_SIDE_PX = 128  # kernels and sessions are made ready by any size, and a small one does not take long
@@ -47,6 +47,7 @@ class DetectionPipeline:
         self.provider = self._family.provider
         self.manifest = manifest
         self._policy: ShorterSideInput | LetterboxInput = manifest.input
+        ready_suppression()
 
     def warm_up_buckets(self) -> Sequence[Hashable]:
         """Return the size of the input for a small picture."""

@@ -1,8 +1,11 @@
 """How several boxes on one thing become one, as each caller asks for it."""
 
+from typing import get_args
+
 import numpy as np
 
-from retinue.ops import matrix_nms, nms, soft_nms
+from retinue.ops import matrix_nms, merge_boxes, nms, soft_nms
+from retinue.runtime.detection_manifest import NmsKind
 from services.detection.detections import Candidates, DetectionOptions, Floats, Ids
 
 
@@ -48,3 +51,11 @@ def suppressed(candidates: Candidates, options: DetectionOptions) -> tuple[Ids, 
     order = np.argsort(-scores, kind="stable")[:most]
     order = order[scores[order] >= options.score_threshold]
     return order, scores[order]
+
+
+def ready_suppression() -> None:
+    """Load, or compile, what suppression of any kind needs, so that no caller waits for it."""
+    nothing = Candidates(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, np.float32))
+    for kind in get_args(NmsKind):
+        suppressed(nothing, DetectionOptions(0.0, None, kind, 0.5, 0.5, is_class_agnostic=False, max_detections=1))
+    merge_boxes(nothing.boxes, nothing.scores, labels=nothing.label_ids)

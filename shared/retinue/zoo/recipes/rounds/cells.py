@@ -1,5 +1,7 @@
 """Blood cells on a stained smear, seen by the light that they let through: what overlaps is darker."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,8 +38,7 @@ def draw_white_cell(rng: np.random.Generator, canvas: Floats, outline: Outline, 
     _let_through(canvas, outline, np.float32(stain * rng.uniform(0.6, 1.5)) * (1 + rim + 0.25 * grain), _CYTOPLASM)
     lobe_count = int(rng.integers(1, 5))
     share = 0.78 if lobe_count == 1 else 0.5
-    y = (outline.rows.start + outline.rows.stop) / 2
-    x = (outline.columns.start + outline.columns.stop) / 2
+    x, y = outline.middle_xy_px
     turn = rng.uniform(0, 2 * np.pi)
     nucleus = np.full(canvas.shape[:2], -np.inf, np.float32)
     for lobe in range(lobe_count):
@@ -49,7 +50,7 @@ def draw_white_cell(rng: np.random.Generator, canvas: Floats, outline: Outline, 
         place = nucleus[part.rows, part.columns]
         np.maximum(place, part.depth_px, out=place)
     inside = np.minimum(nucleus[outline.rows, outline.columns], outline.depth_px)
-    part = Outline(outline.rows, outline.columns, inside, outline.radius_px)
+    part = replace(outline, depth_px=inside)
     _let_through(canvas, part, np.float32(stain) * (1.05 + 0.12 * grain), _AZURE)
 
 

@@ -19,6 +19,8 @@ class Outline:
     depth_px: Floats
     """[rows, columns], how far each pixel lies within the outline, negative outside."""
     radius_px: float
+    middle_xy_px: tuple[float, float]
+    """Where its middle is, also where that is beside the canvas."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -39,7 +41,7 @@ class Outline:
 def random_outline(
     rng: np.random.Generator,
     canvas: tuple[int, int],
-    centre_xy_px: tuple[float, float],
+    middle_xy_px: tuple[float, float],
     radius_px: float,
     *,
     flattening: float,
@@ -50,12 +52,12 @@ def random_outline(
     Args:
         rng: draws the shape.
         canvas: height and width, pixels.
-        centre_xy_px: its middle; may lie outside.
+        middle_xy_px: its middle; may lie outside.
         radius_px: half its longer diameter.
         flattening: at most this share is lacking of the shorter diameter.
         dents: deviation of the radius, as a share, by waves of two to six a turn.
     """
-    x, y = centre_xy_px
+    x, y = middle_xy_px
     reach = radius_px * (1 + 3 * dents) + _MARGIN_PX
     rows, columns = _span(y, reach, canvas[0]), _span(x, reach, canvas[1])
     dy, dx = np.mgrid[rows, columns].astype(np.float32)
@@ -71,7 +73,7 @@ def random_outline(
             _HARMONICS, rng.standard_normal(5) * dents / _HARMONICS**0.5, rng.uniform(0, 6.3, 5), strict=True
         ):
             radius += np.float32(radius_px * size) * np.cos(k * turn + np.float32(phase))
-    return Outline(rows, columns, np.asarray(radius - distance, np.float32), radius_px)
+    return Outline(rows, columns, np.asarray(radius - distance, np.float32), radius_px, middle_xy_px)
 
 
 def _span(middle: float, reach: float, limit: int) -> slice:

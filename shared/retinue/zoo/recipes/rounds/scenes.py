@@ -15,8 +15,8 @@ Floats = NDArray[np.float32]
 CLASSES = ("coin", "red cell", "white cell", "platelet")
 COIN, RED_CELL, WHITE_CELL, PLATELET = range(1, len(CLASSES) + 1)
 
-# What is seen of a thing must be this share of it, and so many pixels, for it to count.
-_LEAST_SEEN = 0.35
+# What is seen of a thing must be this share of it, and so many pixels, for it to count: less, and nobody could tell.
+_LEAST_SEEN = 0.15
 _LEAST_PX = 12
 _SMEAR = {RED_CELL: draw_red_cell, WHITE_CELL: draw_white_cell, PLATELET: draw_platelet}
 
@@ -28,9 +28,9 @@ class Scene:
     picture: NDArray[np.uint8]
     """[height, width, 3] RGB."""
     instances: NDArray[np.int32]
-    """[height, width], 0 for the ground, i + 1 where the i-th thing is what is seen."""
+    """[height, width], 0 for the ground, i + 1 where the i-th thing lies on top."""
     boxes: Floats
-    """[things, 4], x1, y1, x2, y2 of what is seen, half-open, pixels."""
+    """[things, 4], x1, y1, x2, y2 of what is seen, half-open, pixels; cells are seen through those on top of them."""
     labels: NDArray[np.int64]
     """[things], 1 for the first of `CLASSES`."""
 
@@ -42,7 +42,7 @@ def random_scene(rng: np.random.Generator, height: int = 256, width: int = 256) 
     >>> scene.picture.shape, len(scene.boxes) == len(scene.labels) == int(scene.instances.max())
     ((96, 128, 3), True)
     """
-    if rng.uniform() < 0.55:
+    if rng.uniform() < 0.5:
         return coin_scene(rng, height, width)
     return smear_scene(rng, height, width)
 
@@ -77,7 +77,7 @@ def coin_scene(rng: np.random.Generator, height: int = 256, width: int = 256) ->
         draw_coin(rng, canvas, outline, own, light_rad)
         things.append((COIN, outline))
     canvas *= slope(rng, height, width, rng.uniform(0, 0.8))[..., None]
-    return _seen(rng, canvas, things, grey_share=0.65)
+    return _seen(rng, canvas, things, grey_share=0.65, is_translucent=False)
 
 
 def smear_scene(rng: np.random.Generator, height: int = 256, width: int = 256) -> Scene:
@@ -86,8 +86,8 @@ def smear_scene(rng: np.random.Generator, height: int = 256, width: int = 256) -
     red_px, stain = rng.uniform(8, 24), rng.uniform(0.6, 1.25)
     area = height * width / (2 * red_px) ** 2
     counts = {
+        WHITE_CELL: int(rng.integers(0, 5)),
         RED_CELL: int(area * rng.uniform(0, 0.75)),
-        WHITE_CELL: int(rng.integers(0, 4)) if red_px < 19 else int(rng.integers(0, 3)),
         PLATELET: int(rng.integers(0, 9)),
     }
     if rng.uniform() < 0.06:
@@ -96,8 +96,8 @@ def smear_scene(rng: np.random.Generator, height: int = 256, width: int = 256) -
     shapes = {RED_CELL: (0.22, 0.012), WHITE_CELL: (0.15, 0.02), PLATELET: (0.35, 0.06)}
     things, middles = [], list[tuple[float, float, float]]()
     nearest = rng.choice([0.75, 0.95, 1.05])
-    order = rng.permutation(np.repeat(list(counts), list(counts.values())))
-    for label in map(int, order):
+    # The largest come first, or there would be no place left for them. Light falls through all: no order is seen.
+    for label in [label for label, count in counts.items() for _ in range(count)]:
         ratio, spread = sizes[label]
         radius = max(3.5, red_px * ratio * float(np.exp(rng.normal(0, spread))))
         middle = _free_place(rng, (height, width), radius, middles, nearest)
@@ -111,7 +111,7 @@ def smear_scene(rng: np.random.Generator, height: int = 256, width: int = 256) -
         _SMEAR[label](rng, canvas, outline, stain * rng.uniform(0.85, 1.15))
         things.append((label, outline))
     canvas *= slope(rng, height, width, rng.uniform(0, 0.35))[..., None]
-    return _seen(rng, canvas, things, grey_share=0.25)
+    return _seen(rng, canvas, things, grey_share=0.35, is_translucent=True)
 
 
 def _ground(rng: np.random.Generator, height: int, width: int, level: float, *, coarse: float, fine: float) -> Floats:
@@ -165,25 +165,34 @@ def _tint(rng: np.random.Generator, strength: float) -> Floats:
     return np.asarray(1 + rng.uniform(-strength, strength, 3), np.float32)
 
 
-def _seen(rng: np.random.Generator, canvas: Floats, things: list[tuple[int, Outline]], *, grey_share: float) -> Scene:
+def _seen(
+    rng: np.random.Generator,
+    canvas: Floats,
+    things: list[tuple[int, Outline]],
+    *,
+    grey_share: float,
+    is_translucent: bool,
+) -> Scene:
     """Return a scene as a camera sees it, and what is seen of each thing."""
-    height, width = canvas.shape[:2]
-    top = np.zeros((height, width), np.int32)
-    whole = []
+    top = np.zeros(canvas.shape[:2], np.int32)
     for number, (_, outline) in enumerate(things, start=1):
-        inside = outline.depth_px > 0
-        whole.append(max(int(inside.sum()), int(np.pi * outline.radius_px**2 * 0.8)))
-        top[outline.rows, outline.columns][inside] = number
+        top[outline.rows, outline.columns][outline.depth_px > 0] = number
     instances, boxes, labels = np.zeros_like(top), [], []
     for number, (label, outline) in enumerate(things, start=1):
-        seen = top[outline.rows, outline.columns] == number
-        count = int(seen.sum())
-        if count < max(_LEAST_PX, _LEAST_SEEN * whole[number - 1]):
+        is_inside = outline.depth_px > 0
+        is_top = top[outline.rows, outline.columns] == number
+        is_seen = is_inside if is_translucent else is_top
+        # An outline that reaches beyond the canvas has fewer pixels on it than the whole thing has.
+        whole = max(int(is_inside.sum()), int(0.8 * np.pi * outline.radius_px**2))
+        if int(is_seen.sum()) < max(_LEAST_PX, _LEAST_SEEN * whole) or not is_top.any():
             continue
-        ys, xs = np.flatnonzero(seen.any(1)) + outline.rows.start, np.flatnonzero(seen.any(0)) + outline.columns.start
-        boxes.append((xs[0], ys[0], xs[-1] + 1, ys[-1] + 1))
+        y, x = (
+            np.flatnonzero(is_seen.any(1)) + outline.rows.start,
+            np.flatnonzero(is_seen.any(0)) + outline.columns.start,
+        )
+        boxes.append((x[0], y[0], x[-1] + 1, y[-1] + 1))
         labels.append(label)
-        instances[outline.rows, outline.columns][seen] = len(labels)
+        instances[outline.rows, outline.columns][is_top] = len(labels)
     picture = _photographed(rng, canvas, grey_share)
     return Scene(picture, instances, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64))
 

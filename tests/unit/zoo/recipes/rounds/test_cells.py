@@ -40,3 +40,12 @@ def test_what_overlaps_is_darker() -> None:
     once = canvas.copy()
     draw_red_cell(rng, canvas, outline, 1.0)
     assert canvas[15:45, 15:45].mean() < once[15:45, 15:45].mean() - 10
+
+
+def test_the_nucleus_of_a_cell_at_the_edge_lies_where_the_cells_middle_is() -> None:
+    canvas = np.full((60, 60, 3), 230, np.float32)
+    outline = random_outline(np.random.default_rng(0), (60, 60), (2, 30), 20, flattening=0, dents=0)
+    draw_white_cell(np.random.default_rng(4), canvas, outline, 1.0)  # a nucleus of one lobe
+    dark = canvas[30].mean(1) < 130
+    assert dark[:14].all()
+    assert not dark[19:].any()

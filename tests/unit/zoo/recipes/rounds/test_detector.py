@@ -1,10 +1,19 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from retinue.zoo.recipes.rounds.detector import POLICY, build_detector, make_detector, normalised, targets_of
+from retinue.zoo.recipes.rounds.detector import (
+    MEASUREMENT_FILE,
+    POLICY,
+    build_detector,
+    main,
+    normalised,
+    served_scene,
+    targets_of,
+)
 from retinue.zoo.recipes.rounds.scenes import CLASSES, random_scene
 
 
@@ -24,11 +33,26 @@ def test_pictures_lie_around_zero_and_targets_are_the_scenes() -> None:
     assert targets_of(scene).boxes is scene.boxes
 
 
+def test_scenes_of_all_sizes_are_scaled_to_that_of_serving() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        scene = served_scene(rng)
+        assert scene.picture.shape == (POLICY.short_side, POLICY.short_side, 3)
+        assert scene.boxes.max(initial=0) <= POLICY.short_side + 1e-3
+        factor = POLICY.short_side / len(scene.instances)
+        for number, box in enumerate(scene.boxes, start=1):
+            ys, xs = np.nonzero(scene.instances == number)
+            assert (box[:2] <= np.array([xs.min(), ys.min()]) * factor + 1e-3).all()
+
+
 @pytest.mark.slow
 def test_the_recipe_makes_the_same_small_graphs_for_the_same_seed(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     for name in ("one", "other"):
-        exported = make_detector(tmp_path / name, steps=2)
-        assert sum(path.stat().st_size for path in exported.files) < 8_000_000
+        main(["--folder", str(tmp_path / name), "--steps", "2", "--scenes", "1"])
+        assert sum((tmp_path / name / file).stat().st_size for file in ("rpn.onnx", "head.onnx")) < 8_000_000
+        figures = json.loads((tmp_path / name / MEASUREMENT_FILE).read_text(encoding="utf-8"))
+        assert figures["scenes"]["count"] == 1
+        assert set(figures["coins"]) == {"found", "false"}
     torch.set_num_threads(threads)
     assert (tmp_path / "one" / "rpn.onnx").read_bytes() == (tmp_path / "other" / "rpn.onnx").read_bytes()

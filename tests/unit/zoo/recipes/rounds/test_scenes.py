@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from retinue.zoo.recipes.rounds.scenes import CLASSES, Scene, coin_scene, random_scene, smear_scene
+from retinue.zoo.recipes.rounds.outlines import Outline, random_outline
+from retinue.zoo.recipes.rounds.scenes import (
+    CLASSES,
+    COIN,
+    Scene,
+    _seen,
+    coin_scene,
+    random_scene,
+    smear_scene,
+)
 
 
 def _scenes() -> list[Scene]:
@@ -9,15 +18,41 @@ def _scenes() -> list[Scene]:
     return [make(rng, 96, 128) for make in (coin_scene, smear_scene) for _ in range(6)]
 
 
-def test_boxes_are_those_of_what_is_seen() -> None:
+def test_boxes_hold_what_is_seen_and_those_of_coins_no_more() -> None:
     seen = 0
     for scene in _scenes():
         assert len(scene.boxes) == len(scene.labels) == scene.instances.max()
-        for number, box in enumerate(scene.boxes, start=1):
+        for number, (box, label) in enumerate(zip(scene.boxes, scene.labels, strict=True), start=1):
             ys, xs = np.nonzero(scene.instances == number)
-            assert box.tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+            on_top = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+            assert (box[:2] <= on_top[:2]).all()
+            assert (box[2:] >= on_top[2:]).all()
+            assert label != COIN or (box == on_top).all()
             seen += 1
     assert seen > 30
+
+
+def _disc(x: float, radius_px: float) -> Outline:
+    rng = np.random.default_rng(0)
+    return random_outline(rng, (60, 60), (x, 30), radius_px, flattening=0, dents=0)
+
+
+@pytest.mark.parametrize(("is_translucent", "labels"), [(False, [2]), (True, [1, 2])])
+def test_a_thing_that_is_all_but_covered_counts_where_light_falls_through(
+    *, is_translucent: bool, labels: list[int]
+) -> None:
+    rng, canvas = np.random.default_rng(0), np.full((60, 60, 3), 200, np.float32)
+    things = [(1, _disc(30, 12)), (2, _disc(31, 12))]
+    scene = _seen(rng, canvas, things, grey_share=0, is_translucent=is_translucent)
+    assert scene.labels.tolist() == labels
+    assert scene.boxes[:, 2].tolist() == [42, 43][-len(labels) :]
+
+
+@pytest.mark.parametrize(("x", "is_there"), [(-3, True), (-10, False)])
+def test_what_hardly_reaches_into_the_picture_does_not_count(x: float, *, is_there: bool) -> None:
+    rng, canvas = np.random.default_rng(0), np.full((60, 60, 3), 200, np.float32)
+    scene = _seen(rng, canvas, [(1, _disc(x, 12))], grey_share=0, is_translucent=True)
+    assert len(scene.labels) == is_there
 
 
 def test_labels_are_of_the_classes_and_all_of_them_occur() -> None:

@@ -87,12 +87,14 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
             metavar="DIR",
             help=f"a model repository ({DEFAULT_ROOT}); may be repeated",
         )
-    _add_import(commands.add_parser("import", help="make a model package of a PyTorch checkpoint"))
+    _add_import(commands.add_parser("import", help="make a model package of a PyTorch checkpoint or a YOLO"))
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="retinue.cli.models_import")
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a .pt, .pth or .safetensors file")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a .pt, .pth or .safetensors file, or a YOLO's .onnx"
+    )
     parser.add_argument("--name", required=True, help="what to call the model")
     parser.add_argument("--version", default="1", help="what to call this version (%(default)s)")
     parser.add_argument("--root", type=Path, default=DEFAULT_ROOT, metavar="DIR", help="the repository (%(default)s)")
@@ -102,7 +104,13 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "--preprocessing", metavar="NAME", help="how pictures were prepared; default: told by the names"
     )
     parser.add_argument("--image-size", type=_count, metavar="N", help="side of the input, pixels; default: as trained")
-    parser.add_argument("--activation", choices=("softmax", "sigmoid"), default="softmax", help="(%(default)s)")
+    parser.add_argument("--activation", choices=("softmax", "sigmoid"), help="of a classifier; default: softmax")
+    parser.add_argument(
+        "--short-side", type=_count, metavar="N", help="of a detector: shorter side, pixels; mostly 800"
+    )
+    parser.add_argument(
+        "--long-side", type=_count, metavar="N", help="of a detector: longest side, pixels; mostly 1333"
+    )
     parser.add_argument("--licence", metavar="SPDX", default="unknown", help="licence of the weights (%(default)s)")
     parser.add_argument("--source", metavar="TEXT", help="who made the weights, from what")
     parser.add_argument("--description", metavar="TEXT", default="", help="one sentence for people")

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ def import_detector(  # noqa: PLR0913 - what a package says, one keyword each
     labels: Sequence[str] | Path | None = None,
     anchor_sizes: Sequence[Sizes] | None = None,
     aspect_ratios: Ratios | None = None,
+    short_side: int | None = None,
+    long_side: int | None = None,
     licence: str = "unknown",
     source: str | None = None,
     description: str = "",
@@ -58,6 +60,9 @@ def import_detector(  # noqa: PLR0913 - what a package says, one keyword each
             background's, which comes first. None: COCO's where there are as many classes, otherwise numbers.
         anchor_sizes: of a Faster R-CNN, for each level, pixels; None takes those of the published ones.
         aspect_ratios: of its anchors, height by width.
+        short_side: what the shorter side of a picture is scaled to, pixels; None as published, mostly 800.
+        long_side: what the longer side is at most, pixels; None as published, mostly 1333, or ``short_side`` if that is
+            more.
         licence: of the weights, an SPDX identifier or a name.
         source: who made the weights, from what; None takes the file's name.
         description: one sentence for people.
@@ -85,14 +90,16 @@ def import_detector(  # noqa: PLR0913 - what a package says, one keyword each
             found = recognise_faster_rcnn(
                 state, file_name=checkpoint.name, anchor_sizes=anchor_sizes, aspect_ratios=aspect_ratios
             )
-            two = export_faster_rcnn(found.model, Path(folder), found.policy)
-            fields |= faster_rcnn_fields(found.policy, two.levels, max_detections=MAX_DETECTIONS)
+            shorter, longer = _sides(found.policy, short_side, long_side)
+            policy = replace(found.policy, short_side=shorter, long_side=longer)
+            two = export_faster_rcnn(found.model, Path(folder), policy)
+            fields |= faster_rcnn_fields(policy, two.levels, max_detections=MAX_DETECTIONS)
             fields["labels"] = _labels(found.model.class_count, labels, has_background=True)
             files: Sequence[Path] = two.files
         elif is_detr(state):
             transformer = recognise_detr(state, file_name=checkpoint.name)
             one = export_detr(transformer.model, Path(folder, "model.onnx"))
-            fields |= _detr_fields(DetrPolicy())
+            fields |= _detr_fields(DetrPolicy(*_sides(DetrPolicy(), short_side, long_side)))
             fields["labels"] = _labels(one.class_count - 1, labels, has_background=False)
             files = one.files
         else:
@@ -142,6 +149,11 @@ def faster_rcnn_fields(
             },
         },
     }
+
+
+def _sides(published: FasterRcnnPolicy | DetrPolicy, short_side: int | None, long_side: int | None) -> tuple[int, int]:
+    shorter = published.short_side if short_side is None else short_side
+    return shorter, max(published.long_side, shorter) if long_side is None else long_side
 
 
 def _detr_fields(policy: DetrPolicy) -> dict[str, Any]:

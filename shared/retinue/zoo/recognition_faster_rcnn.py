@@ -50,8 +50,8 @@ def recognise_faster_rcnn(
 ) -> RecognisedFasterRcnn:
     """Return the detector that a checkpoint holds, with its weights in place.
 
-    Depth, widths, class count and kind of head are read off; of a Mask R-CNN or Keypoint R-CNN the boxes are taken. Anchors are those of the published detector with the same
-    body and as many of them, unless they are given.
+    Depth, widths, class count and kind of head are read off; of a Mask R-CNN or Keypoint R-CNN the boxes are taken.
+    Anchors are those of the published detector with the same body and as many of them, unless they are given.
 
     Args:
         state: tensors by name, as `read_checkpoint` gives them.

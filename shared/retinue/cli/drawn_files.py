@@ -10,7 +10,7 @@ import numpy as np
 
 from retinue.cli.refusal import Refused
 from retinue.client.classification_answer import Classification
-from retinue.client.drawing import draw_classification
+from retinue.client.classification_drawing import draw_classification
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.picture import PictureLimits, open_picture
 

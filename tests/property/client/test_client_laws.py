@@ -13,12 +13,14 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from retinue.client.channel import target_uri
-from retinue.client.classification_answer import Classification, ImageInfo, Label, ScoredLabel, Timings
-from retinue.client.drawing import MAX_SIDE_PX, MIN_WIDTH_PX, draw_classification
+from retinue.client.classification_answer import Classification, Label, ScoredLabel
+from retinue.client.classification_drawing import MAX_SIDE_PX, MIN_WIDTH_PX, draw_classification
 from retinue.client.errors import ItemError, call_failed, item_error
+from retinue.client.image_info import ImageInfo
 from retinue.client.lettering import Lettering, printable
 from retinue.client.pictures import image_message
 from retinue.client.stream_order import Answered, Ended, Exhausted, Refused, Sent, StreamOrder
+from retinue.client.timings import Timings
 
 
 class Failure(grpc.RpcError):

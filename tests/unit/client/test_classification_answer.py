@@ -1,7 +1,8 @@
 import numpy as np
 
 from retinue.classification.v1 import classification_pb2 as pb
-from retinue.client.classification_answer import ImageInfo, read_classification
+from retinue.client.classification_answer import read_classification
+from retinue.client.image_info import ImageInfo
 from retinue.common.v1 import image_pb2
 from tests.unit.client.scripted_service import answer
 

@@ -15,7 +15,7 @@ class Detection:
     """One thing found.
 
     Args:
-        box: ``x_min, y_min, x_max, y_max``, pixels of the upright picture, from its outer top left corner; half-open, so
+        box: ``x_min, y_min, x_max, y_max``, pixels of the upright picture, from its outer corner; half-open, so
             that the width is ``x_max - x_min``.
         label_id: index of the class in the model's label list, from 0.
         label: name of the class.

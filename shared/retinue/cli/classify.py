@@ -7,7 +7,7 @@ from typing import Any
 
 from retinue.cli.answer_lines import AnswerLines, json_number
 from retinue.cli.classification_table import ClassificationTable
-from retinue.cli.picture_run import Report, run_pictures
+from retinue.cli.picture_run import PictureRun, Report
 from retinue.client.classification import ClassificationClient
 from retinue.client.classification_answer import Classification
 from retinue.client.classification_drawing import draw_classification
@@ -26,17 +26,17 @@ def run(arguments: argparse.Namespace) -> int:
             files, model=arguments.model, top_k=arguments.top_k, score_threshold=arguments.score_threshold
         )
 
-    report: Report[Classification | ItemError] = (
+    report: Report[Classification] = (
         AnswerLines(_findings) if arguments.json else ClassificationTable(arguments.top_k or 1)
     )
-    return run_pictures(
-        arguments,
+    asked: PictureRun[ClassificationClient, Classification] = PictureRun(
         client=ClassificationClient,
         ask=ask,
         report=report,
         draw=draw_classification,
         suffix="labels",
     )
+    return asked.run(arguments)
 
 
 def _findings(answer: Classification) -> dict[str, Any]:

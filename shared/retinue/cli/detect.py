@@ -7,7 +7,7 @@ from typing import Any
 
 from retinue.cli.answer_lines import AnswerLines, json_number
 from retinue.cli.detection_table import DetectionTable
-from retinue.cli.picture_run import Report, run_pictures
+from retinue.cli.picture_run import PictureRun, Report
 from retinue.cli.refusal import Refused
 from retinue.client.detection import DetectionClient
 from retinue.client.detection_answer import DetectionAnswer
@@ -36,15 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
             tiling=tiling,
         )
 
-    report: Report[DetectionAnswer | ItemError] = AnswerLines(_findings) if arguments.json else DetectionTable()
-    return run_pictures(
-        arguments,
+    report: Report[DetectionAnswer] = AnswerLines(_findings) if arguments.json else DetectionTable()
+    asked: PictureRun[DetectionClient, DetectionAnswer] = PictureRun(
         client=DetectionClient,
         ask=ask,
         report=report,
         draw=draw_detections,
         suffix="boxes",
     )
+    return asked.run(arguments)
 
 
 def _tiling(arguments: argparse.Namespace) -> Tiling | None:

@@ -81,12 +81,11 @@ def _flow(counts: Iterable[tuple[tuple[int, str], int]], width: int, unit: float
         text = lettering.shortened(label, room) + suffix
         needed = swatch + gap + lettering.width(text)
         rest = f"and {len(counts) - index} more"
-        is_last_row, is_last = row == MAX_ROWS - 1, index == len(counts) - 1
-        reserved = lettering.width(rest) + 2 * gap if is_last_row and not is_last else 0
-        if left > margin and left + needed + reserved > width - margin:
-            if is_last_row:
-                yield _Entry(None, rest, row, left)
-                return
+        if left > margin and left + needed > width - margin and row < MAX_ROWS - 1:
             row, left = row + 1, margin
+        reserved = lettering.width(rest) + 2 * gap if index < len(counts) - 1 else 0
+        if row == MAX_ROWS - 1 and left + needed + reserved > width - margin:
+            yield _Entry(None, rest, row, left)
+            return
         yield _Entry(class_id, text, row, left)
         left += needed + 2 * gap

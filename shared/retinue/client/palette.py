@@ -14,7 +14,7 @@ _COLOURS: tuple[Colour, ...] = (
     (86, 180, 233),  # sky blue
     (213, 94, 0),  # vermilion
     (240, 228, 66),  # yellow
-    (150, 150, 150),  # grey
+    (90, 90, 90),  # grey, darker than most: a middle one is the purple of people who see no green
 )
 _ROUNDS = ((WHITE, 0.0), (WHITE, 0.5), (BLACK, 0.4))  # as they are, then paler, then darker, then from the start
 

@@ -23,13 +23,13 @@ class DetectionTable:
 
     def add(self, file: Path, result: DetectionAnswer | ItemError) -> None:
         """Add the counts and the best boxes of one picture, or what went wrong with it."""
-        head = plain(str(file), style="bold").append("  ")
+        head = Text().append_text(plain(str(file), style="bold")).append("  ")
         if isinstance(result, ItemError):
-            self._blocks.append((head.append(problem_text(result)), None))
+            self._blocks.append((head.append_text(problem_text(result)), None))
             return
         counts = Counter(one.label for one in result.detections).most_common()
         found = ", ".join(f"{count} {label}" for label, count in counts) or "nothing found"
-        head.append(plain(found)).append(f"  {result.timings.total_s * 1e3:.1f} ms", "dim")
+        head.append_text(plain(found)).append(f"  {result.timings.total_s * 1e3:.1f} ms", "dim")
         self._blocks.append((head, _boxes(result) if result.detections else None))
 
     def finish(self) -> None:

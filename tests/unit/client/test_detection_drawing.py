@@ -67,10 +67,10 @@ def test_lines_lie_just_inside_their_box() -> None:
 @pytest.mark.parametrize("background", [0, 100, 128, 255])
 @pytest.mark.parametrize("class_id", range(8))
 def test_lines_stand_out_from_any_background(background: int, class_id: int) -> None:
-    """Either the line or its casing differs much from what is around it."""
+    """Seen from outside, either the line or its casing differs much from what is around it."""
     picture = np.full((600, 700, 3), background, np.uint8)
     drawn = draw_detections(picture, answer(600, 700, [thing((200, 300, 400, 500), class_id)]))
-    row = drawn[400, 190:230].astype(int)
+    row = drawn[400, 190:202].astype(int)
     assert np.abs(row - background).max() >= 100
 
 
@@ -100,6 +100,12 @@ def test_boxes_of_enlarged_pictures_stand_on_their_pixels() -> None:
     drawn = draw_detections(np.zeros((16, 16), np.uint8), answer(16, 16, [thing((4, 8, 12, 16))]))
     _, columns = np.nonzero(of_colour(drawn[500:960], 0))
     assert (columns.min(), columns.max()) == (240, 719)
+
+
+def test_boxes_on_paper_stand_on_their_picture() -> None:
+    drawn = draw_detections(np.zeros((16, 3000), np.uint8), answer(16, 3000, [thing((0, 0, 3000, 16))]))
+    rows, _ = np.nonzero(of_colour(drawn[:96, 1000:2000], 0))
+    assert (rows.min(), rows.max()) == (40, 55)
 
 
 def test_text_grows_with_the_picture_and_shrinks_with_the_boxes() -> None:

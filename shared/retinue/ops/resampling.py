@@ -1,4 +1,4 @@
-"""Scaling pictures to floats, without rounding in between: what detectors were trained on, and what maps come back by."""
+"""Scaling pictures to floats without rounding in between: what detectors learned from, and what maps come back by."""
 
 from typing import Any
 

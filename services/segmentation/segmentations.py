@@ -72,8 +72,8 @@ class Found:
 class Segmentation:
     """The answer to one item, and the model that gave it.
 
-    ``codes`` are what `services.segmentation.codes` speaks of, of the view's size. Of a blended window there are none, but
-    ``probabilities``, float32 [height, width, classes].
+    ``codes`` are what `services.segmentation.codes` speaks of, of the view's size. Of a blended window there are none,
+    but ``probabilities``, float32 [height, width, classes].
     """
 
     manifest: SegmentationManifest

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retinue.ops import resize_bilinear
+from retinue.ops import SeamMerger, plan_tiles, resize_bilinear, rle_encode_crop
 from retinue.runtime.backend import LoadGraph
 from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import BackendFailed, PackageInvalid
@@ -16,7 +16,7 @@ from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
 from retinue.runtime.segmentation_manifest import InstanceManifest, ScaleInput, SegmentationManifest, StretchInput
 from retinue.runtime.view import Size
-from services.segmentation.codes import by_thresholds, most_probable
+from services.segmentation.codes import by_thresholds, class_masks, most_probable
 from services.segmentation.segmentations import (
     Codes,
     Floats,
@@ -25,9 +25,10 @@ from services.segmentation.segmentations import (
     SegmentationItem,
     SegmentationOptions,
 )
-from services.segmentation.things import class_sums, foreground_of, split
+from services.segmentation.things import class_sums, foreground_of, split, things_of
 
 _WARM_UP_SIDE_PX = 128
+_ANY = SegmentationOptions(thresholds=(), score_threshold=0.0, min_area_px=0, max_instances=9)
 _BAND_PIXELS = 1 << 20  # of maps that are scaled to the size of the picture at a time
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
@@ -68,6 +69,8 @@ class SegmentationPipeline:
         if self._splitting is not None and self._splitting.guide is not None:
             self._output_names.append(self._splitting.guide)
             check_tensor(manifest, "output", self._graph.outputs, self._splitting.guide, "float", (None, 1, None, None))
+
+        self._ready_operations()
 
     def warm_up_buckets(self) -> Sequence[Hashable]:
         """Return the size of the input for a small picture."""
@@ -157,6 +160,20 @@ class SegmentationPipeline:
         shifted: Floats = np.exp(logits - logits.max(axis=0))
         shifted /= shifted.sum(axis=0)
         return shifted
+
+    def _ready_operations(self) -> None:
+        """Load, or compile, what comes after the graph, so that no caller waits for it."""
+        spot = np.zeros((8, 8), np.float32)
+        spot[2:6, 2:6] = 1
+        codes = most_probable(np.stack([1 - spot, spot]))
+        class_masks(codes, 2)
+        resize_bilinear(spot[..., None], 9, 9)
+        if self._splitting is not None:
+            guide = None if self._splitting.guide is None else 1 - spot
+            found = split(spot, guide, self._splitting, 0)
+            for thing in things_of(Found(found, class_sums(found, np.stack([1 - spot, spot]))), _ANY):
+                rle_encode_crop(thing.crop.mask, 0, 0, 8, 8)
+            SeamMerger().add(plan_tiles(8, 8, 8)[0], found)
 
     def _input_size(self, size: Size, *, is_window: bool) -> Size:
         policy = self._policy

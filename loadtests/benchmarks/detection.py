@@ -6,13 +6,11 @@ proposals, suppression, and the writing of answers. Both take turns. CPU per ans
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.benchmarks.bare_loop import cost_of_loop_ms
 from loadtests.benchmarks.closed_loop import LoadResult, run_load
 from loadtests.service_process import REPOSITORY, ServiceProcess
 from retinue.detection.v1 import detection_pb2 as pb
@@ -171,7 +170,7 @@ def _measure(subject: Subject, folder: Path, in_flight: int, rounds: int) -> int
     loads: list[tuple[LoadResult, float]] = []
     with ServiceProcess("detection", folder / "service.log", settings) as service:
         for _ in range(rounds):
-            costs_ms.append(_bare_cost_ms(lambda: bare.graphs_alone(subject.picture, runs[0].boxes), subject.seconds))
+            costs_ms.append(cost_of_loop_ms(lambda: bare.graphs_alone(subject.picture, runs[0].boxes), subject.seconds))
             before_s = service.cpu_s()
             load = run_load(service.target, DETECT, message, in_flight, subject.seconds)
             # Calls that were under way when time was up are answered too, and their CPU time is in the difference.
@@ -191,23 +190,6 @@ def _measure(subject: Subject, folder: Path, in_flight: int, rounds: int) -> int
     )
     console.print(table)
     return sum(load.failures for load, _ in loads)
-
-
-def _bare_cost_ms(once: Callable[[], None], seconds: float) -> float:
-    """Return CPU milliseconds per picture, one thread per core doing it over and over."""
-    thread_count = len(os.sched_getaffinity(0))
-    end_s, begin_cpu_s = time.perf_counter() + seconds, time.process_time()
-
-    def loop() -> int:
-        count = 0
-        while time.perf_counter() < end_s:
-            once()
-            count += 1
-        return count
-
-    with ThreadPoolExecutor(thread_count) as pool:
-        count = sum(run.result() for run in [pool.submit(loop) for _ in range(thread_count)])
-    return 1e3 * (time.process_time() - begin_cpu_s) / count
 
 
 def _write_large(folder: Path) -> Package:

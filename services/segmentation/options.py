@@ -124,7 +124,7 @@ def tiling_of(options: pb.SegmentationOptions, manifest: SegmentationManifest, f
     blend = _BLENDS.get(tiling.blend)
     if blend is None:
         raise InvalidInput(f"{field}.tiling.blend", f"{tiling.blend} is no TileBlend of this version")
-    return Tiling(side, overlap, blend)
+    return Tiling(side, overlap, blend, reach_px=own.overlap_px // 2)
 
 
 def _thresholds(

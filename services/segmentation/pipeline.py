@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retinue.ops import SeamMerger, plan_tiles, resize_bilinear, rle_encode_crop
+from retinue.ops import SeamMerger, plan_tiles, relabel_sequential, resize_bilinear, rle_encode_crop
 from retinue.runtime.backend import LoadGraph
 from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import BackendFailed, PackageInvalid
@@ -146,13 +146,16 @@ class SegmentationPipeline:
         # What is cut by the edge of a window may be larger than what is seen of it.
         min_area_px = 0 if item.is_window else item.options.min_area_px
         label_map = split(foreground, guide, self._splitting, min_area_px)
+        if item.core is not None:
+            seen, label_map = label_map, np.zeros_like(label_map)
+            label_map[item.core] = relabel_sequential(seen[item.core])[0]
         sums = np.zeros((int(label_map.max(initial=0)), len(logits) + 1))
         top = 0
         for band in _bands(logits, size):
             own = class_sums(label_map[top : top + band.shape[1]], self._probabilities(band))
             sums[: len(own)] += own
             top += band.shape[1]
-        return Found(label_map, sums)
+        return Found(label_map if item.core is None else label_map[item.core], sums)
 
     def _probabilities(self, logits: Floats) -> Floats:
         if self.manifest.output.activation == "sigmoid":

@@ -1,6 +1,5 @@
 """The edge: requests checked and turned into items, answers into messages."""
 
-import threading
 from collections.abc import Iterator
 
 import grpc
@@ -9,6 +8,7 @@ from retinue.common.v1 import image_pb2
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture, PictureLimits
+from retinue.runtime.slots import Slots
 from retinue.runtime.view import WholePicture
 from retinue.segmentation.v1 import segmentation_pb2 as pb
 from retinue.segmentation.v1 import segmentation_pb2_grpc
@@ -73,7 +73,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
             max_bytes=max(settings.images.max_bytes, 3 * settings.slides.max_tile_pixels),
             max_pixels=settings.slides.max_tile_pixels,
         )
-        self._slots = threading.BoundedSemaphore(settings.slides.max_picture_count)
+        self._slots = Slots(settings.slides.max_picture_count)
 
     def Segment(
         self,

@@ -160,7 +160,8 @@ class SegmentationPipeline:
     def _probabilities(self, logits: Floats) -> Floats:
         if self.manifest.output.activation == "sigmoid":
             return _sigmoid(logits)
-        shifted: Floats = np.exp(logits - logits.max(axis=0))
+        with np.errstate(over="ignore"):  # the largest and the least number of all differ by infinity
+            shifted: Floats = np.exp(logits - logits.max(axis=0))
         shifted /= shifted.sum(axis=0)
         return shifted
 
@@ -186,7 +187,8 @@ class SegmentationPipeline:
             return size
         height, width = size
         factor = min(policy.factor, (policy.max_pixels / (height * width)) ** 0.5)
-        return max(1, int(height * factor)), max(1, int(width * factor))
+        rows, columns = max(1, int(height * factor)), max(1, int(width * factor))
+        return min(rows, policy.max_pixels // columns), min(columns, policy.max_pixels // rows)  # of a line, one is 1
 
 
 def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:

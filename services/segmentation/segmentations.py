@@ -48,8 +48,8 @@ class SegmentationItem:
     Args:
         view: the pixels.
         options: what is wanted.
-        core: of part of a larger picture, which is looked at at its own resolution: the rows and columns in which things
-            are told of. None for a whole picture.
+        core: of a part of a larger picture, looked at at its own resolution: the rows and columns in which things are
+            told of. None for a whole picture.
         is_blended: of a window, whether probabilities are wanted in place of codes.
     """
 
@@ -68,7 +68,8 @@ class SegmentationItem:
 class Found:
     """Single things of some pixels: their label map, ids 1 to n, and what is said of each.
 
-    ``label_map`` is of the size of the item's core, if it has one, otherwise of its view. ``sums`` is float64 [n, classes + 1]: how much probability of each class lies on it, and how many pixels it has.
+    ``label_map`` is of the size of the item's core, if it has one, otherwise of its view. ``sums`` is float64
+    [n, classes + 1]: how much probability of each class lies on each, and how many pixels it has.
     """
 
     label_map: Labels

@@ -26,7 +26,6 @@ from services.segmentation.codes import by_thresholds, most_probable
 from services.segmentation.segmentations import (
     Blend,
     Codes,
-    Core,
     Segmentation,
     SegmentationItem,
     SegmentationOptions,

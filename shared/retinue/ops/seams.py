@@ -77,9 +77,9 @@ def merge_across_seams(
             outside [0, 1].
 
     Notes:
-        It holds the label maps of one row of tiles, of earlier ones what reaches into it, and the runs of instances that
-        are not finished. Different instances may overlap in a band,
-        where two tiles disagree; `instances_to_label_map` decides whose a pixel is.
+        It holds the label maps of one row of tiles, of earlier ones what reaches into it, and the runs of instances
+        that are not finished. Different instances may overlap in a band, where two tiles disagree;
+        `instances_to_label_map` decides whose a pixel is.
 
     Source:
         The intersection over the smaller (IoS) of sahi's postprocessing, taken within the band; transitive as its NMM.

@@ -98,9 +98,7 @@ def graph(
         )
     ]
     if has_guide:
-        outputs.append(
-            helper.make_tensor_value_info("guide", TensorProto.FLOAT, [batch, 1, *map_sides(sides, shrink)])
-        )
+        outputs.append(helper.make_tensor_value_info("guide", TensorProto.FLOAT, [batch, 1, *map_sides(sides, shrink)]))
     model = helper.make_model(
         helper.make_graph(
             nodes, "tiny", [image], outputs, [numpy_helper.from_array(value, name) for name, value in constants.items()]

@@ -188,7 +188,8 @@ class SegmentationPipeline:
         height, width = size
         factor = min(policy.factor, (policy.max_pixels / (height * width)) ** 0.5)
         rows, columns = max(1, int(height * factor)), max(1, int(width * factor))
-        return min(rows, policy.max_pixels // columns), min(columns, policy.max_pixels // rows)  # of a line, one is 1
+        # Of a line one side is 1 and cannot be less, so that the other has to be.
+        return min(rows, max(1, policy.max_pixels // columns)), min(columns, max(1, policy.max_pixels // rows))
 
 
 def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:

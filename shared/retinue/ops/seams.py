@@ -139,7 +139,8 @@ class SeamMerger:
         self._take_parts(tile, said)
         for other in self._tiles:
             self._join(other, tile)
-        self._tiles.append(tile)
+        # What is kept is kept small: two bytes a pixel where they do.
+        self._tiles.append(tile._replace(labels=dense.astype(np.min_scalar_type(len(ids)), copy=False)))
         return finished
 
     def finish(self) -> list[MergedInstance]:
@@ -224,7 +225,7 @@ class _Tile(NamedTuple):
 
     y: int
     x: int
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     first_part: int
 
     @property

@@ -1,5 +1,7 @@
 """Single things against what plain sums over their pixels say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -63,9 +65,9 @@ def test_a_thing_is_of_the_class_that_has_most_probability_on_it() -> None:
     things = things_of(found_of(labels, probabilities), options_with())
     assert len(things) == 5
     for thing in things:
-        (label,) = np.unique(labels[thing.crop.y :, thing.crop.x :][: len(thing.crop.mask), : thing.crop.mask.shape[1]][
-            thing.crop.mask
-        ])
+        (label,) = np.unique(
+            labels[thing.crop.y :, thing.crop.x :][: len(thing.crop.mask), : thing.crop.mask.shape[1]][thing.crop.mask]
+        )
         is_of = labels == label
         y, x = is_of.nonzero()
         means = [float(layer[is_of].mean()) for layer in probabilities]
@@ -81,7 +83,8 @@ def test_a_thing_that_is_mostly_background_has_the_score_of_its_class() -> None:
     labels = np.ones((1, 2), np.int32)
     probabilities = np.array([[[0.8, 0.8]], [[0.05, 0.05]], [[0.15, 0.15]]], np.float32)
     (thing,) = things_of(found_of(labels, probabilities), options_with())
-    assert (thing.label_id, thing.score) == (2, pytest.approx(0.15))
+    assert thing.label_id == 2
+    assert thing.score == pytest.approx(0.15)
 
 
 def test_a_score_does_not_exceed_one() -> None:
@@ -115,7 +118,7 @@ def test_things_come_best_first_and_equal_ones_from_top_to_bottom() -> None:
         ({"max_instances": 1, "min_area_px": 1}, [3]),
     ],
 )
-def test_options_leave_things_out(options: dict[str, float], areas: list[int]) -> None:
+def test_options_leave_things_out(options: dict[str, Any], areas: list[int]) -> None:
     labels = np.array([[1, 1, 1, 0, 2, 2, 0, 3]], np.int32)
     probabilities = np.zeros((2, 1, 8), np.float32)
     probabilities[1] = [[0.75, 0.75, 0.75, 0, 0.5, 0.5, 0, 0.25]]
@@ -165,7 +168,8 @@ def test_a_thing_put_together_across_a_seam_is_as_if_it_had_been_seen_at_once() 
     assert_allclose(thing.centroid_xy, whole.centroid_xy, rtol=1e-12)
     twice = np.concatenate([probabilities[:, :, :6], probabilities[:, :, 4:]], axis=2)
     (expected,) = things_of(found_of(np.concatenate([labels[:, :6], labels[:, 4:]], axis=1), twice), options_with())
-    assert (thing.label_id, thing.score) == (expected.label_id, pytest.approx(expected.score))
+    assert thing.label_id == expected.label_id
+    assert thing.score == pytest.approx(expected.score)
 
 
 def test_a_mask_in_its_own_frame_begins_at_zero() -> None:

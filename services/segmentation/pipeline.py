@@ -29,6 +29,9 @@ from services.segmentation.things import class_sums, foreground_of, split, thing
 
 _WARM_UP_SIDE_PX = 128
 _ANY = SegmentationOptions(thresholds=(), score_threshold=0.0, min_area_px=0, max_instances=9)
+# In one run together; of what is larger each runs alone. A GPU is not filled by less, a core is by far less, and what
+# the graph holds meanwhile is hundreds of bytes a pixel.
+_CPU_BATCH_PIXELS, _GPU_BATCH_PIXELS = 1 << 18, 1 << 22
 _BAND_PIXELS = 1 << 20  # of maps that are scaled to the size of the picture at a time
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
@@ -80,11 +83,15 @@ class SegmentationPipeline:
         """Return height and width of the input for an item."""
         return self._input_size(item.view.size, is_window=item.is_window)
 
+    def most_rows(self, bucket: Hashable) -> int:
+        """Return how many inputs of a size are run together."""
+        height, width = _sides(bucket)
+        pixels = _CPU_BATCH_PIXELS if self.provider == "cpu" else _GPU_BATCH_PIXELS
+        return max(1, pixels // (height * width))
+
     def allocate(self, bucket: Hashable, row_count: int) -> NDArray[np.uint8]:
         """Return uint8 [row_count, height, width, 3]."""
-        if not isinstance(bucket, tuple):
-            raise TypeError(f"{bucket!r} is no bucket of this pipeline")
-        return np.zeros((row_count, *bucket, 3), np.uint8)
+        return np.zeros((row_count, *_sides(bucket), 3), np.uint8)
 
     def decode(self, item: SegmentationItem) -> NDArray[np.uint8]:
         """Return the upright pixels, uint8 [height, width, 3] RGB."""
@@ -201,6 +208,13 @@ def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:
     if isinstance(manifest, SegmentationManifest):
         return manifest
     raise PackageInvalid(f"{manifest.name}@{manifest.version}: task {manifest.task} is not served here")
+
+
+def _sides(bucket: Hashable) -> Size:
+    if not isinstance(bucket, tuple):
+        raise TypeError(f"{bucket!r} is no bucket of this pipeline")
+    height, width = bucket
+    return height, width
 
 
 def _bands(maps: Floats, size: Size) -> Iterator[Floats]:

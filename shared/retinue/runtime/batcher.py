@@ -28,6 +28,7 @@ class Batcher(Generic[Item, Answer]):
         max_batch_size: most items a batch may hold, at least 1.
         max_queue_items: most items that may wait, at least 1; more are refused.
         max_queue_bytes: most bytes that waiting items may hold together; an item is always let into an empty queue.
+        most_rows: given a bucket, how many of its items may share a batch, if that is fewer than `max_batch_size`.
         on_drop: told the reason whenever a waiting item is dropped unanswered; it must not raise.
         clock: monotonic seconds; tests give their own.
     """
@@ -38,6 +39,7 @@ class Batcher(Generic[Item, Answer]):
         max_batch_size: int,
         max_queue_items: int,
         max_queue_bytes: int,
+        most_rows: Callable[[Hashable], int] | None = None,
         on_drop: Callable[[DropReason], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -46,6 +48,7 @@ class Batcher(Generic[Item, Answer]):
         self._max_batch_size = max_batch_size
         self._max_queue_items = max_queue_items
         self._max_queue_bytes = max_queue_bytes
+        self._most_rows = most_rows
         self._on_drop = on_drop
         self._clock = clock
         self._lock = threading.Lock()
@@ -118,6 +121,8 @@ class Batcher(Generic[Item, Answer]):
         """Remove up to ``count`` tickets of the bucket whose head came first, and say why others were dropped."""
         bucket = min(self._queues, key=lambda key: self._queues[key][0][0])
         queue = self._queues[bucket]
+        if self._most_rows is not None:
+            count = min(count, self._most_rows(bucket))
         batch: list[Ticket[Item, Answer]] = []
         dropped: list[DropReason] = []
         now_s = self._clock()

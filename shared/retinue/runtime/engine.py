@@ -12,7 +12,7 @@ from retinue.runtime.batcher import Batcher
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import ModelNotReady
 from retinue.runtime.manifest import Manifest
-from retinue.runtime.pipeline import Observer, Pipeline
+from retinue.runtime.pipeline import Bounded, Observer, Pipeline
 from retinue.runtime.statistics import Statistics
 from retinue.runtime.ticket import Answer, Item, Ticket
 from retinue.runtime.timings import Timings
@@ -53,6 +53,7 @@ class Engine(Generic[Item, Answer]):
             max_batch_size=size.max_batch_size,
             max_queue_items=size.max_queue_items,
             max_queue_bytes=size.max_queue_bytes,
+            most_rows=pipeline.most_rows if isinstance(pipeline, Bounded) else None,
             on_drop=observers.on_drop,
         )
         self._threads = [
@@ -71,11 +72,12 @@ class Engine(Generic[Item, Answer]):
 
     def start(self) -> None:
         """Run every warm-up bucket at every power of two up to the largest batch, then start the workers."""
-        largest = self.size.max_batch_size
-        sizes = sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)})
         for bucket in self.pipeline.warm_up_buckets():
+            largest = self.size.max_batch_size
+            if isinstance(self.pipeline, Bounded):
+                largest = min(largest, self.pipeline.most_rows(bucket))
             rows = self.pipeline.allocate(bucket, largest)
-            for batch_size in sizes:
+            for batch_size in sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)}):
                 self.pipeline.run(rows, batch_size)
         for thread in self._threads:
             thread.start()

@@ -1,7 +1,7 @@
 """What a service says about its work: how an item becomes a row, and a row's output an answer."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,15 @@ class Pipeline(Protocol[Item_contra, Answer_co]):
 
         It sees the whole batch, so that array operations are paid for once and not once per item.
         """
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A pipeline whose rows may be so large that a full batch of them would not fit into memory."""
+
+    def most_rows(self, bucket: Hashable) -> int:
+        """Return how many items of a bucket may share a batch, at least 1, whatever the engine allows."""
         ...
 
 

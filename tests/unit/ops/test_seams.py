@@ -124,3 +124,62 @@ def test_a_bad_tile_is_refused_by_name(place: Place, label_map: NDArray[Any], me
 def test_a_threshold_outside_its_range_is_refused_at_once(bad: Any) -> None:
     with pytest.raises(ValueError, match=r"^ios_threshold: must be"):
         merge_across_seams([], ios_threshold=bad)
+
+
+# --- sums
+
+
+def test_what_is_said_of_parts_adds_up_where_they_become_one() -> None:
+    merger = SeamMerger()
+    merger.add(Place(0, 0), np.array([[1, 0, 2, 2]]), [[1, 10], [2, 20]])
+    merger.add(Place(0, 2), np.array([[7, 7, 7, 0, 9]]), [[4, 40], [8, 80]])
+    found = merger.finish()
+    assert [one.box for one in found] == [(0, 0, 1, 1), (2, 0, 5, 1), (6, 0, 7, 1)]
+    assert [one.sums.tolist() for one in found] == [[1, 10], [6, 60], [8, 80]]
+
+
+def test_sums_are_by_ascending_id_and_none_is_lost_over_three_rows() -> None:
+    merger = SeamMerger()
+    found = []
+    for row in range(3):
+        found += merger.add(Place(row, 0), np.array([[9, 0, 3], [9, 0, 3]]), [[1], [100]])
+    found += merger.finish()
+    assert [(one.area, one.sums.tolist()) for one in found] == [(4, [300]), (4, [3])]
+
+
+def test_what_is_said_is_copied() -> None:
+    merger, said = SeamMerger(), np.ones((1, 2))
+    merger.add(Place(0, 0), np.array([[1]]), said)
+    said[:] = 99
+    assert merger.finish()[0].sums.tolist() == [1, 1]
+
+
+def test_where_nothing_is_said_sums_are_empty() -> None:
+    merger = SeamMerger()
+    merger.add(Place(0, 0), np.array([[1]]))
+    assert merger.finish()[0].sums.shape == (0,)
+    merger.add(Place(0, 0), np.zeros((2, 2), np.int32), np.zeros((0, 3)))
+    assert merger.finish() == []
+
+
+@pytest.mark.parametrize("sums", [[], [[1]], [[1], [2], [3]], [1, 2], 5])
+def test_sums_are_one_row_for_each_instance(sums: Any) -> None:
+    with pytest.raises(ValueError, match=r"sums: must be \(2, k\)"):
+        SeamMerger().add(Place(0, 0), np.array([[1, 0, 2]]), sums)
+
+
+def test_a_tile_with_more_instances_than_a_byte_counts_meets_the_next_row() -> None:
+    labels = np.arange(1, 301).reshape(1, 300).repeat(2, axis=0)
+    merger = SeamMerger()
+    assert merger.add(Place(0, 0), labels) == []
+    assert merger.add(Place(1, 0), labels) == []
+    found = merger.finish()
+    assert [one.area for one in found] == [3] * 300
+
+
+def test_of_a_row_of_tiles_only_what_the_next_can_meet_is_kept() -> None:
+    merger = SeamMerger()
+    merger.add(Place(0, 0), np.ones((100, 50), np.int32))
+    merger.add(Place(90, 0), np.ones((100, 50), np.int32))
+    assert [(tile.y, tile.labels.shape) for tile in merger._tiles] == [(90, (10, 50)), (90, (100, 50))]
+    assert [one.area for one in merger.finish()] == [190 * 50]

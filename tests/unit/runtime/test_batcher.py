@@ -245,3 +245,11 @@ def test_idle_worker_wakes_for_each_of_many_items() -> None:
         batcher.close()
         for thread in threads:
             thread.join()
+
+
+def test_a_bucket_of_large_items_has_smaller_batches() -> None:
+    """And no bucket has larger ones than the batcher allows."""
+    batcher = batcher_of(max_batch_size=3, most_rows={"large": 1, "small": 9}.__getitem__)
+    submit(batcher, "ab", "large")
+    submit(batcher, "cdef", "small")
+    assert [take(batcher) for _ in range(4)] == ["a", "b", "cde", "f"]

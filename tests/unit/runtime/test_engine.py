@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -52,6 +52,24 @@ def test_every_bucket_is_warmed_at_every_power_of_two(largest: int, sizes: list[
         pass
 
     assert [len(numbers) for numbers in pipeline.runs] == sizes * 2
+
+
+class LargePipeline(NumberPipeline):
+    """One of whose buckets holds large rows."""
+
+    def most_rows(self, bucket: Hashable) -> int:
+        return 1 if bucket == "a" else 100
+
+
+def test_of_large_rows_few_are_run_together() -> None:
+    pipeline = LargePipeline()
+    engine = engine_of(pipeline, max_batch_size=4)
+    tickets = [engine.submit(Written(number, bucket=bucket), caller()) for bucket in "ab" for number in range(5)]
+    with started(engine):
+        assert [ticket.wait() for ticket in tickets] == [*range(5), *range(5)]
+    warmed, worked = pipeline.runs[:4], pipeline.runs[4:]
+    assert [len(numbers) for numbers in warmed] == [1, 1, 2, 4]
+    assert worked == [[0], [1], [2], [3], [4], [0, 1, 2, 3], [4]]
 
 
 def test_failing_warm_up_starts_nothing() -> None:

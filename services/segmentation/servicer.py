@@ -113,9 +113,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
     ) -> Iterator[pb.SegmentStreamResponse]:
         """Segment a picture that comes tile by tile."""
         call = current_call()
-        with closing(iter(Arrivals(request_iterator, call.caller, self._slides.stall_timeout_s))) as messages:
+        arrivals = Arrivals(request_iterator, call.caller, self._slides.stall_timeout_s)
+        with closing(iter(arrivals)) as messages:
             slide = self._begun(messages, call)
-            yield from slide.answers(messages)
+            yield from slide.answers(messages, lambda: arrivals.is_next_there)
 
     def _begun(self, messages: Iterator[pb.SegmentStreamRequest], call: Call) -> SlideStream:
         """Return the stream that the first message of a caller begins."""

@@ -1,7 +1,7 @@
 """One slide from the first message of its stream to the last: tiles in, finished tiles, things and a summary out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +69,16 @@ class SlideStream:
         self._instance_areas = np.zeros(len(self._labels), np.int64)
         self._decode_s = 0.0
 
-    def answers(self, tiles: Iterator[pb.SegmentStreamRequest]) -> Iterator[pb.SegmentStreamResponse]:
+    def answers(
+        self, tiles: Iterator[pb.SegmentStreamRequest], is_tile_there: Callable[[], bool]
+    ) -> Iterator[pb.SegmentStreamResponse]:
         """Yield what is finished as the tiles come, and at the end the summary.
+
+        Windows are looked at while more tiles come; a sender who waits for what they give is not waited for.
+
+        Args:
+            tiles: the messages after the first.
+            is_tile_there: says whether the next would not have to be waited for.
 
         Raises:
             InvalidInput: a message is none of a tile, or does not fit what was said of the slide.
@@ -81,6 +89,9 @@ class SlideStream:
             for message in tiles:
                 for rows in self._rows_of(message):
                     for done in self._windows.add(rows):
+                        yield from self._written(done.rows, done.things)
+                if not is_tile_there():
+                    for done in self._windows.settle():
                         yield from self._written(done.rows, done.things)
             self._tiles.check_complete()
             for done in self._windows.finish():

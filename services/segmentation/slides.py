@@ -97,7 +97,7 @@ class TileRows:
         self._geometry = geometry
         self._row = 0
         self._missing = set(range(geometry.columns))
-        self._pixels: NDArray[np.uint8] | None = None
+        self._pixels = np.empty((geometry.tile_height, geometry.width, 3), np.uint8)
         self.tile_count = 0
 
     def expected_size(self, x: int, y: int) -> tuple[int, int]:
@@ -122,19 +122,19 @@ class TileRows:
         return geometry.row_height(row), geometry.column_width(column)
 
     def add(self, x: int, y: int, pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-        """Take a tile of the expected size, and yield the row of tiles that it fills, uint8 [height, width, 3]."""
+        """Take a tile of the expected size, and yield the row of tiles that it fills, uint8 [height, width, 3].
+
+        The next row is written over it.
+        """
         geometry = self._geometry
-        row = y // geometry.tile_height
-        if self._pixels is None:
-            self._pixels = np.empty((geometry.row_height(row), geometry.width, 3), np.uint8)
-        self._pixels[:, x : x + pixels.shape[1]] = pixels
+        height, width = pixels.shape[:2]
+        self._pixels[:height, x : x + width] = pixels
         self._missing.discard(x // geometry.tile_width)
         self.tile_count += 1
         if not self._missing:
-            full, self._pixels = self._pixels, None
-            self._row += 1
+            self._row = y // geometry.tile_height + 1
             self._missing = set(range(geometry.columns))
-            yield full
+            yield self._pixels[:height]
 
     def check_complete(self) -> None:
         """Say whether all tiles have come.

@@ -61,10 +61,11 @@ class Done(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where the core of a window lies in the picture."""
+    """Where the core of a window lies in the picture, and above which row nothing is told of after it."""
 
     y: int
     x: int
+    next_y: int
 
 
 class Windows:
@@ -109,10 +110,14 @@ class Windows:
                     yield from self._begun(column)
                 self._begin_row()
 
-    def finish(self) -> Iterator[Done]:
-        """Yield the rest, when all rows have come."""
+    def settle(self) -> Iterator[Done]:
+        """Yield what the rows that have come finish: all of it, before more of them come."""
         while self._under_way:
             yield self._taken()
+
+    def finish(self) -> Iterator[Done]:
+        """Yield the rest, when all rows have come."""
+        yield from self.settle()
         yield Done(self._no_rows(), self._merger.finish())
 
     def close(self) -> None:
@@ -131,10 +136,15 @@ class Windows:
 
     def _begun(self, column: int) -> Iterator[Done]:
         """Put a window on its way, and yield what has to be finished first for that."""
-        x = self._columns.start(column)
+        row, x = self._row, self._columns.start(column)
         cut = Cut(self._pixels[:, x : x + self._columns.tile].copy())
-        core = _core(self._rows, self._row, self._reach_px), _core(self._columns, column, self._reach_px)
-        place = _Place(self._rows.start(self._row) + core[0].start, x + core[1].start)
+        core = _core(self._rows, row, self._reach_px), _core(self._columns, column, self._reach_px)
+        y = self._rows.start(row) + core[0].start
+        if column + 1 < self._columns.count or row + 1 == self._rows.count:
+            next_y = y
+        else:
+            next_y = self._rows.start(row + 1) + _core(self._rows, row + 1, self._reach_px).start
+        place = _Place(y, x + core[1].start, next_y)
         item = SegmentationItem(cut, self._options, core=core, is_blended=self._is_blended)
         most = 2 * self._engine.size.workers * self._engine.size.max_batch_size
         while len(self._under_way) >= most:
@@ -161,7 +171,10 @@ class Windows:
             raise BackendFailed("a window could not be looked at") from error
         answer = ticket.wait()
         self.timings.add(ticket.timings)
-        things = [] if answer.found is None else self._merger.add(place, answer.found.label_map, answer.found.sums)
+        things = []
+        if answer.found is not None:
+            things += self._merger.add(place, answer.found.label_map, answer.found.sums)
+            things += self._merger.advance(place.next_y)
         if answer.probabilities is None:
             return Done(self._stitcher.add(answer.codes), things)
         return Done(self._decided(self._stitcher.add(answer.probabilities)), things)

@@ -133,14 +133,27 @@ class SeamMerger:
         said = np.zeros((len(ids), 0)) if sums is None else np.asarray(sums, np.float64)
         if said.ndim != 2 or len(said) != len(ids):
             raise ValueError(f"sums: must be ({len(ids)}, k), one row for each instance, got {said.shape}")
-        finished = self._finished_above(y) if y > self._row else []
-        self._row = y
+        finished = self.advance(y)
         tile = _Tile(y, x, dense, self._part_count)
         self._take_parts(tile, said)
         for other in self._tiles:
             self._join(other, tile)
         # What is kept is kept small: two bytes a pixel where they do.
         self._tiles.append(tile._replace(labels=dense.astype(np.min_scalar_type(len(ids)), copy=False)))
+        return finished
+
+    def advance(self, row: int) -> list[MergedInstance]:
+        """Return the instances that no later tile can touch, if all begin at a row or below it.
+
+        Args:
+            row: at least that of the tile before; from now on, that of the next at least.
+
+        Raises:
+            ValueError: it is none, or above a tile that was added.
+        """
+        row = whole_number(row, "row", at_least=self._row)
+        finished = self._finished_above(row) if row > self._row else []
+        self._row = row
         return finished
 
     def finish(self) -> list[MergedInstance]:

@@ -30,6 +30,11 @@ class Arrivals(Generic[Request]):
         self._read: queue.Queue[Request | Exception | None] = queue.Queue(1)
         self._is_left = threading.Event()
 
+    @property
+    def is_next_there(self) -> bool:
+        """Whether the next message, or the end, has come already."""
+        return not self._read.empty()
+
     def __iter__(self) -> Generator[Request, None, None]:
         """Yield the messages. Whoever does not take all of them closes this, and reading ends.
 

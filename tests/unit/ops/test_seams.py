@@ -183,3 +183,26 @@ def test_of_a_row_of_tiles_only_what_the_next_can_meet_is_kept() -> None:
     merger.add(Place(90, 0), np.ones((100, 50), np.int32))
     assert [(tile.y, tile.labels.shape) for tile in merger._tiles] == [(90, (10, 50)), (90, (100, 50))]
     assert [one.area for one in merger.finish()] == [190 * 50]
+
+
+# --- what comes next
+
+
+def test_what_ends_above_the_row_that_comes_next_is_finished_before_it_comes() -> None:
+    merger = SeamMerger()
+    assert merger.add(Place(0, 0), np.array([[1, 0, 2], [0, 0, 2], [3, 0, 2]])) == []
+    assert [one.box for one in merger.advance(2)] == [(0, 0, 1, 1)]
+    assert merger.advance(2) == []
+    assert merger.add(Place(2, 0), np.array([[5, 0, 6], [0, 0, 0]])) == []
+    assert [one.area for one in merger.finish()] == [3, 1]
+
+
+@pytest.mark.parametrize("row", [1, 2.5, "3"])
+def test_nothing_comes_above_what_has_come(row: Any) -> None:
+    merger = SeamMerger()
+    merger.add(Place(2, 0), np.array([[1]]))
+    with pytest.raises(ValueError, match="row"):
+        merger.advance(row)
+    merger.advance(7)
+    with pytest.raises(ValueError, match="at least that of the tile before, 7"):
+        merger.add(Place(6, 0), np.array([[1]]))

@@ -14,13 +14,20 @@ from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
-from retinue.runtime.segmentation_manifest import InstanceManifest, ScaleInput, SegmentationManifest, StretchInput
+from retinue.runtime.segmentation_manifest import (
+    InstanceManifest,
+    ScaleInput,
+    SegmentationManifest,
+    Splitting,
+    StretchInput,
+)
 from retinue.runtime.view import Size
 from services.segmentation.codes import by_thresholds, class_masks, most_probable
 from services.segmentation.segmentations import (
     Codes,
     Floats,
     Found,
+    Labels,
     Segmentation,
     SegmentationItem,
     SegmentationOptions,
@@ -127,7 +134,7 @@ class SegmentationPipeline:
         if not np.isfinite(logits).all() or (guide is not None and not np.isfinite(guide).all()):
             raise BackendFailed("the model's maps are not finite")
         size = item.view.size
-        found = None if self._splitting is None else self._found(logits, guide, item)
+        found = None if self._splitting is None else self._found(logits, guide, item, self._splitting)
         if item.is_blended:
             probabilities = np.ascontiguousarray(self._probabilities(logits).transpose(1, 2, 0))
             return Segmentation(self.manifest, np.empty((0, 0), np.uint8), found, probabilities)
@@ -139,23 +146,16 @@ class SegmentationPipeline:
             return most_probable(logits)
         return by_thresholds(self._probabilities(logits), options.thresholds)
 
-    def _found(self, logits: Floats, guide: Floats | None, item: SegmentationItem) -> Found:
+    def _found(self, logits: Floats, guide: Floats | None, item: SegmentationItem, splitting: Splitting) -> Found:
         """Return the single things, found at the size of the picture."""
-        if self._splitting is None:
-            raise TypeError("a semantic model does not tell things apart")
         size = item.view.size
         bands = _bands(logits, size)
         foreground = np.concatenate([foreground_of(self._probabilities(band)) for band in bands])
         if guide is not None:
             guide = np.concatenate([band[0] for band in _bands(guide[None], size)])
-            if self._splitting.method == "boundary":
+            if splitting.method == "boundary":
                 guide = _sigmoid(guide)
-        # What is cut by the edge of a window may be larger than what is seen of it.
-        min_area_px = 0 if item.is_window else item.options.min_area_px
-        label_map = split(foreground, guide, self._splitting, min_area_px)
-        if item.core is not None:
-            seen, label_map = label_map, np.zeros_like(label_map)
-            label_map[item.core] = relabel_sequential(seen[item.core])[0]
+        label_map = _label_map(foreground, guide, item, splitting)
         sums = np.zeros((int(label_map.max(initial=0)), len(logits) + 1))
         top = 0
         for band in _bands(logits, size):
@@ -215,6 +215,29 @@ def _sides(bucket: Hashable) -> Size:
         raise TypeError(f"{bucket!r} is no bucket of this pipeline")
     height, width = bucket
     return height, width
+
+
+def _label_map(foreground: Floats, guide: Floats | None, item: SegmentationItem, splitting: Splitting) -> Labels:
+    """Return the label map of single things; of a window, of those that lie in its core, and nothing around it."""
+    if item.core is None:
+        return split(foreground, guide, splitting, item.options.min_area_px)
+    rows, columns = item.core
+    seen = _seen(rows, foreground.shape[0]), _seen(columns, foreground.shape[1])
+    # What is cut by the edge of a window may be larger than what is seen of it: nothing is too small.
+    found = np.zeros(foreground.shape, np.int32)
+    found[seen] = split(foreground[seen], None if guide is None else guide[seen], splitting, 0)
+    label_map = np.zeros_like(found)
+    label_map[item.core] = relabel_sequential(found[item.core])[0]
+    return label_map
+
+
+def _seen(core: slice, size: int) -> slice:
+    """Return what of a window things are split in, along one axis: half as far from its edges as its core is.
+
+    What the model says at the very edge may run along all of it and join what it meets, or close around it. A bit
+    further in it is mostly right, and shows how that goes on which ends with the core.
+    """
+    return slice(core.start // 2, size - (size - core.stop) // 2)
 
 
 def _bands(maps: Floats, size: Size) -> Iterator[Floats]:

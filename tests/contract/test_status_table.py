@@ -21,6 +21,7 @@ from retinue.runtime.errors import (
     ImageTooLarge,
     InvalidImage,
     InvalidInput,
+    LimitExceeded,
     ModelNotFound,
     ModelNotReady,
     NotSupported,
@@ -30,12 +31,14 @@ from retinue.runtime.errors import (
     RetinueError,
 )
 from retinue.runtime.ticket import Ticket
+from retinue.segmentation.v1 import segmentation_pb2
 from retinue.serving.call import current_call
 from retinue.serving.item import Begun
 from retinue.serving.metrics import Metrics
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.status import CODES, INTERNAL_REASON, failure_of
 from services.classification.servicer import ClassificationServicer
+from services.segmentation.servicer import SegmentationServicer
 from tests.unit.serving.in_process import Running, error_info_of, retry_delay_s, running, status_of
 
 HOUSE = Path(__file__).parents[2]
@@ -57,6 +60,7 @@ CONDITIONS: dict[bytes, RetinueError] = {
         ModelNotReady("model x is loading", model="x", version=""),
         NotSupported("model x has no embedding", model="x"),
         Overloaded("the queue is full", retry_after_s=0.5, cause="queue_full"),
+        LimitExceeded("the slide has more than 5 instances", limit="5"),
         DeadlineExceeded("late"),
     )
 }
@@ -164,6 +168,7 @@ def test_overload_is_never_unavailable() -> None:
     ("servicer", "service"),
     [
         (ClassificationServicer, classification_pb2.DESCRIPTOR.services_by_name["ClassificationService"]),
+        (SegmentationServicer, segmentation_pb2.DESCRIPTOR.services_by_name["SegmentationService"]),
         (OpenInferenceServicer, open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]),
     ],
 )

@@ -49,6 +49,8 @@ class Arrivals(Generic[Request]):
                 if isinstance(item, Exception):
                     raise item
                 yield item
+            if self._caller.is_cancelled:  # which gRPC may tell as the end of the messages
+                raise Cancelled("the caller went away")
         finally:
             self._is_left.set()
 

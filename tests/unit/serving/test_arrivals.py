@@ -142,3 +142,12 @@ def test_nothing_is_read_before_somebody_asks() -> None:
     iter(arrivals_of(feed))
     assert feed.read_count == 0
     assert reader_threads() == []
+
+
+def test_messages_that_end_because_the_caller_has_gone_do_not_end_as_if_all_had_come() -> None:
+    caller = Caller()
+    messages = iter(arrivals_of(Feed(1), caller))
+    assert next(messages) == 1
+    caller.cancel()
+    with pytest.raises(Cancelled):
+        next(messages)

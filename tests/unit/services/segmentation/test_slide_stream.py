@@ -395,8 +395,8 @@ def codes_of(run: Run) -> dict[str, float]:
     }
 
 
-def test_callers_who_leave_between_tiles_are_counted_as_cancelled(served: Run, stub: Any) -> None:
-    """Never as a fault of ours."""
+def test_callers_who_leave_between_tiles_are_no_fault_and_no_success(served: Run, stub: Any) -> None:
+    """Now and then gRPC tells the end of their messages before it tells that they have left: then a tile is missing."""
     before = codes_of(served)
     for _ in range(5):
         stalling = Stalling(start(), tile_of(0, 0, SMALL))
@@ -406,8 +406,8 @@ def test_callers_who_leave_between_tiles_are_counted_as_cancelled(served: Run, s
         stalling.is_over.set()
         assert_nothing_is_left(served)
     after = codes_of(served)
-    assert after.get("CANCELLED", 0) - before.get("CANCELLED", 0) == 5
-    assert after.get("INTERNAL", 0) == before.get("INTERNAL", 0)
+    changes = {code: after[code] - before.get(code, 0) for code in after}
+    assert changes.get("CANCELLED", 0) + changes.get("INVALID_ARGUMENT", 0) == sum(changes.values()) == 5
 
 
 def test_a_stream_that_ends_with_an_error_leaves_no_reader(served: Run, stub: Any) -> None:

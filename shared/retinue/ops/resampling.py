@@ -18,11 +18,11 @@ def resize_bilinear(
         picture: (h, w, c) uint8, at least one pixel and one channel.
         height: of the result, at least 1.
         width: of the result, at least 1.
-        out: (at least height, at least width, c) float32, C-contiguous: the result is written into its upper left
-            corner and the rest is left as it is. None: a new array.
+        out: (at least height, at least width, c) float32, C-contiguous, aligned and writeable: the result is written
+            into its upper left corner and the rest is left as it is. None: a new array.
 
     Returns:
-        (height, width, c) float32 in [0, 255], a view of `out` where that is given.
+        (height, width, c) float32, 0 to 255 up to two roundings, a view of `out` where that is given.
 
     Raises:
         ValueError: an argument is of another shape or dtype, or a size is below 1.
@@ -43,10 +43,12 @@ def resize_bilinear(
     rows, columns = whole_number(height, "height", at_least=1), whole_number(width, "width", at_least=1)
     channels = source.shape[2]
     target = np.empty((rows, columns, channels), np.float32) if out is None else out
+    if not isinstance(target, np.ndarray):
+        raise ValueError(f"out: must be an array, got {type(target).__name__}")  # noqa: TRY004 - operations raise one kind
     fits = target.ndim == 3 and target.shape[0] >= rows and target.shape[1] >= columns and target.shape[2] == channels
-    if not fits or target.dtype != np.float32 or not target.flags.c_contiguous or not target.flags.writeable:
+    if not fits or target.dtype != np.float32 or not target.flags.carray:  # C-contiguous, aligned and writeable
         raise ValueError(
-            f"out: must be float32, C-contiguous and at least {(rows, columns, channels)}, "
+            f"out: must be float32, C-contiguous, aligned, writeable and at least {(rows, columns, channels)}, "
             f"got {target.dtype} {target.shape}"
         )
     _resize(source, rows, columns, target)

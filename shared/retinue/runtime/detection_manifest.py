@@ -77,6 +77,21 @@ class Selection(Part):
     max_detections: int = Field(default=100, ge=1, le=100_000, description="At most so many boxes, best first.")
 
 
+class DetrSelection(Selection):
+    """The same for a DETR, which gives each thing one box by itself."""
+
+    score_threshold: Share = Field(default=0.0, description="Boxes that score less are left out.")
+    nms: NmsKind = Field(default="none", description="How several boxes on one thing become one.")
+
+
+class YoloSelection(Selection):
+    """The same for a YOLO, with the defaults of Ultralytics."""
+
+    score_threshold: Share = Field(default=0.25, description="Boxes that score less are left out.")
+    iou_threshold: Share = Field(default=0.7, description="Overlap above which boxes suppress each other.")
+    max_detections: int = Field(default=300, ge=1, le=100_000, description="At most so many boxes, best first.")
+
+
 class Anchors(Part):
     """The boxes that proposals start from, level by level, the finest first."""
 
@@ -140,9 +155,7 @@ class DetrOutput(Part):
 
     logits: str = Field(default="logits", description="[batch, queries, classes + 1], the last stands for no object.")
     boxes: str = Field(default="boxes", description="[batch, queries, 4] cx, cy, w, h, shares of the picture.")
-    selection: Selection = Field(
-        default_factory=lambda: Selection(score_threshold=0.0, nms="none"), description="Which boxes are answered."
-    )
+    selection: DetrSelection = Field(default_factory=DetrSelection, description="Which boxes are answered.")
 
 
 class YoloOutput(Part):
@@ -153,10 +166,7 @@ class YoloOutput(Part):
         description="anchor_free: [batch, 4 + classes, boxes]. anchor_based: [batch, boxes, 5 + classes], objectness "
         "before the classes. Boxes are cx, cy, w, h, pixels of the input; scores are in [0, 1]."
     )
-    selection: Selection = Field(
-        default_factory=lambda: Selection(score_threshold=0.25, iou_threshold=0.7, max_detections=300),
-        description="Which boxes are answered.",
-    )
+    selection: YoloSelection = Field(default_factory=YoloSelection, description="Which boxes are answered.")
 
 
 class FasterRcnnManifest(Manifest):

@@ -111,16 +111,15 @@ def shorter_sides(draw: st.DrawFn) -> dict[str, Any]:
 def two_stages(draw: st.DrawFn) -> dict[str, Any]:
     """The content of a two-stage detector's valid manifest."""
     level_count = draw(st.integers(1, 5))
-    levels = {"min_size": level_count, "max_size": level_count}
     weights = st.tuples(POSITIVE, POSITIVE, POSITIVE, POSITIVE).map(list)
     output = {
         "levels": draw(st.lists(TEXTS | TRAPS, min_size=1, max_size=5, unique=True)),
         "objectness": draw(TEXTS),
         "weights": draw(weights),
         "anchors": {
-            "sizes": draw(st.lists(st.lists(POSITIVE, min_size=1, max_size=3), **levels)),
+            "sizes": draw(_many(st.lists(POSITIVE, min_size=1, max_size=3), level_count)),
             "aspect_ratios": draw(st.lists(POSITIVE, min_size=1, max_size=3)),
-            "strides": draw(st.lists(SIDES, **levels)),
+            "strides": draw(_many(SIDES, level_count)),
             "convention": draw(st.sampled_from(["torchvision", "detectron2"])),
         },
         "proposals": {"count": draw(st.integers(1, 100_000)), "nms_iou": draw(SHARE), "weights": draw(weights)},
@@ -132,6 +131,10 @@ def two_stages(draw: st.DrawFn) -> dict[str, Any]:
         "input": draw(shorter_sides()),
         "output": output,
     }
+
+
+def _many(one: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(one, min_size=count, max_size=count)
 
 
 @st.composite

@@ -14,7 +14,8 @@ from retinue.runtime.manifest_file import parse_manifest
 def changed(content: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Return a content with one value put in place, or removed where the value is ``...``; parents are made."""
     made = copy.deepcopy(dict(content))
-    *parents, key = [int(key) if key.isdigit() else key for key in path.split(".")]
+    keys: list[Any] = [int(key) if key.isdigit() else key for key in path.split(".")]
+    *parents, key = keys
     place: Any = made
     for parent in parents:
         place = place[parent] if isinstance(place, list) else place.setdefault(parent, {})

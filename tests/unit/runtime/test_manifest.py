@@ -13,7 +13,7 @@ from tests.unit.runtime.manifest_changes import changed, problem, read
 from tests.unit.runtime.numbers_read import manifest_of
 from tests.unit.runtime.tiny_detectors import DIGEST, content_of, detector_manifest
 
-COMMON: Mapping[str, Any] = {
+COMMON: dict[str, Any] = {
     "description": "Finds things.",
     "accuracy": [{"metric": "top1", "value": 0.98, "dataset": "digits, test", "sample_count": 360}],
     "provenance": {

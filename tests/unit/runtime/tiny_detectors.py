@@ -14,7 +14,7 @@ from retinue.runtime.manifest_file import validate_manifest, write_manifest
 
 DIGEST = "0123456789abcdef" * 4
 LABELS = ("background", "cat", "dog")
-STRIDE_PX, ANCHORS_A_CELL, QUERY_COUNT, CELL_COUNT = 16, 2, 5, 7
+STRIDE_PX, ANCHORS_A_CELL, QUERY_COUNT, CELL_COUNT = 16, 2, 5, 9
 _COMMON: dict[str, Any] = {
     "manifest_version": 1,
     "version": "1",
@@ -73,7 +73,15 @@ def write_detector(root: Path, family: str, *, graphs: Mapping[str, bytes] | Non
     return manifest
 
 
-def rpn_graph(*, stride: int = STRIDE_PX, first_anchor: int = 0, level: str = "p4", pixels: str = "float32") -> bytes:
+def rpn_graph(
+    *,
+    stride: int = STRIDE_PX,
+    first_anchor: int = 0,
+    level: str = "p4",
+    pixels: str = "float32",
+    scale: float = 0.01,
+    more_inputs: Sequence[str] = (),
+) -> bytes:
     """Return a first graph: the feature is the picture's mean in each cell, and each anchor scores that.
 
     Args:
@@ -81,6 +89,8 @@ def rpn_graph(*, stride: int = STRIDE_PX, first_anchor: int = 0, level: str = "p
         first_anchor: where the anchors' numbers begin.
         level: name of the feature.
         pixels: type of the pictures.
+        scale: of the scores; infinite is an answer that is not finite.
+        more_inputs: names of numbers that it wants besides.
     """
     cell = [stride, stride]
     nodes = [
@@ -99,7 +109,7 @@ def rpn_graph(*, stride: int = STRIDE_PX, first_anchor: int = 0, level: str = "p
         helper.make_node("Concat", ["column"] * 4, ["anchor_deltas"], axis=2),
     ]
     constants = {
-        "weights": np.full((ANCHORS_A_CELL, 3, 1, 1), 0.01, np.float32),
+        "weights": np.full((ANCHORS_A_CELL, 3, 1, 1), scale, np.float32),
         "zero": np.float32(0),
         "one": np.int64(1),
         "axis": np.int64(1),
@@ -112,10 +122,17 @@ def rpn_graph(*, stride: int = STRIDE_PX, first_anchor: int = 0, level: str = "p
         helper.make_tensor_value_info("anchor", TensorProto.INT64, ["batch", "anchors"]),
         _float("anchor_deltas", ["batch", "anchors", 4]),
     ]
-    return _model(nodes, _pictures(pixels), outputs, constants)
+    return _model(nodes, [*_pictures(pixels), *_numbers(more_inputs)], outputs, constants)
 
 
-def head_graph(*, classes: int | None = None, level: str = "p4", is_open: bool = False, scale: float = 1.0) -> bytes:
+def head_graph(
+    *,
+    classes: int | None = None,
+    level: str = "p4",
+    is_open: bool = False,
+    scale: float = 1.0,
+    more_inputs: Sequence[str] = (),
+) -> bytes:
     """Return a second graph: scores follow from the boxes' corners, deltas are 0.
 
     Args:
@@ -123,6 +140,7 @@ def head_graph(*, classes: int | None = None, level: str = "p4", is_open: bool =
         level: name of the feature.
         is_open: whether it leaves open how many classes it has.
         scale: of what goes into the scores; infinite is an answer that is not finite.
+        more_inputs: names of numbers that it wants besides.
     """
     count = classes or len(LABELS)
     nodes = [
@@ -142,15 +160,21 @@ def head_graph(*, classes: int | None = None, level: str = "p4", is_open: bool =
         _float(level, ["batch", 3, "rows", "columns"]),
         _float("boxes", ["n", 4]),
         helper.make_tensor_value_info("picture", TensorProto.INT64, ["n"]),
+        *_numbers(more_inputs),
     ]
     side = "classes" if is_open else count
     return _model(nodes, inputs, [_float("scores", ["n", side]), _float("box_deltas", ["n", side, 4])], constants)
 
 
 def detr_graph(
-    *, classes: int | None = None, pixels: str = "uint8", is_open: bool = False, box_queries: int = QUERY_COUNT,
+    *,
+    classes: int | None = None,
+    pixels: str = "uint8",
+    is_open: bool = False,
+    box_queries: int = QUERY_COUNT,
     scale: float = 0.01,
-) -> bytes:  # fmt: skip
+    more_inputs: Sequence[str] = (),
+) -> bytes:
     """Return a graph whose logits follow from the picture's mean and whose boxes are its middle.
 
     Args:
@@ -159,6 +183,7 @@ def detr_graph(
         is_open: whether it leaves open what its outputs are like.
         box_queries: how many boxes it gives.
         scale: of the logits; infinite is an answer that is not finite.
+        more_inputs: names of numbers that it wants besides.
     """
     count = len(LABELS) + 1 if classes is None else classes + 1
     nodes = [
@@ -178,7 +203,7 @@ def detr_graph(
     }
     sides = ["queries", "classes"] if is_open else [QUERY_COUNT, count]
     outputs = [_float("logits", ["batch", *sides]), _float("boxes", ["batch", "box_queries", 4])]
-    return _model(nodes, _pictures(pixels), outputs, constants)
+    return _model(nodes, [*_pictures(pixels), *_numbers(more_inputs)], outputs, constants)
 
 
 def yolo_graph(
@@ -189,6 +214,7 @@ def yolo_graph(
     width: int | None = None,
     is_anchor_free: bool = True,
     batch: int | str = "batch",
+    more_inputs: Sequence[str] = (),
     is_open: bool = False,
     scale: float = 0.01,
 ) -> bytes:
@@ -201,6 +227,7 @@ def yolo_graph(
         width: numbers for each box; as `LABELS` need by default.
         is_anchor_free: whether the numbers of a box are a column, rather than a row.
         batch: how many pictures it wants.
+        more_inputs: names of numbers that it wants besides.
         is_open: whether it leaves open what its output is like.
         scale: of the numbers; infinite is an answer that is not finite.
     """
@@ -220,7 +247,7 @@ def yolo_graph(
     }
     sizes = ["rows", "columns"] if is_open else list(form)
     images = helper.make_tensor_value_info("images", _TYPES[pixels], shape)
-    return _model(nodes, [images], [_float("output0", [batch, *sizes])], constants)
+    return _model(nodes, [images, *_numbers(more_inputs)], [_float("output0", [batch, *sizes])], constants)
 
 
 GRAPHS: Mapping[str, Callable[[], Mapping[str, bytes]]] = {
@@ -236,6 +263,10 @@ def _pictures(pixels: str) -> list[onnx.ValueInfoProto]:
         helper.make_tensor_value_info("image", _TYPES[pixels], ["batch", "height", "width", 3]),
         helper.make_tensor_value_info("size", TensorProto.INT64, ["batch", 2]),
     ]
+
+
+def _numbers(names: Sequence[str]) -> list[onnx.ValueInfoProto]:
+    return [_float(name, [1]) for name in names]
 
 
 def _float(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:

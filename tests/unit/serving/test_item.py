@@ -115,3 +115,25 @@ def test_an_item_whose_deadline_passes_unanswered_voids_the_call(call: Call, met
 def test_a_fault_while_an_item_is_put_on_its_way_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         refused_with(ZeroDivisionError())
+
+
+class Several:
+    """Tickets that are one item, such as the tiles of a picture."""
+
+    def __init__(self, *tickets: Ticket[str, str]) -> None:
+        self.tickets = tickets
+
+    def wait_error(self) -> BaseException | None:
+        errors = [ticket.wait_error() for ticket in self.tickets]
+        return next((error for error in errors if error is not None), None)
+
+
+def test_an_item_may_be_anything_that_is_settled_at_some_time(call: Call, metrics: Metrics) -> None:
+    good, bad = ticket_of(), ticket_of()
+    good.resolve("answer")
+    bad.fail(InvalidImage("image", "is no picture"))
+
+    assert Begun.of("a", lambda: Several(good, good)).wait_failure(call, metrics) is None
+    status = Begun.of("a", lambda: Several(good, bad)).wait_failure(call, metrics)
+    assert status is not None
+    assert error_info_of(status).reason == "INVALID_IMAGE"

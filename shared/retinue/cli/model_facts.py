@@ -44,8 +44,11 @@ def _input(policy: Part) -> str:
             sides = f"shorter side scaled to {policy.short_side}, longer to at most {policy.long_side} pixels"
             return f"{sides}, bilinear {_antialias(policy.antialias)}, {policy.pixels}"
         case LetterboxInput():
-            fit = f"scaled to fit inside, rest filled with {policy.pad_value}"
-            return f"{policy.width}x{policy.height} pixels, {fit}, {policy.pixels} {policy.layout}"
+            where = "in the centre" if policy.align == "centre" else "in the upper left corner"
+            fit = f"scaled to fit inside, {where}, rest filled with {policy.pad_value}"
+            kind = f"{policy.pixels} {policy.layout} {policy.channels}"
+            divided = f", divided by {policy.divisor:g}" if policy.pixels == "float32" else ""
+            return f"{policy.width}x{policy.height} pixels, {fit}, {kind}{divided}"
         case _:
             return "-"
 

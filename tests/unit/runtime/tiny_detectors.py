@@ -146,14 +146,16 @@ def head_graph(
     nodes = [
         helper.make_node("MatMul", ["boxes", "weights"], ["logits"]),
         helper.make_node("Mul", ["logits", "scale"], ["scaled"]),
-        helper.make_node("Softmax", ["scaled"], ["scores"], axis=1),
+        helper.make_node("Softmax", ["scaled"], ["shares"], axis=1),
+        *_reshape("shares", "score_shape", "scores", is_open=is_open),
         helper.make_node("MatMul", ["boxes", "nothing"], ["flat"]),
-        helper.make_node("Reshape", ["flat", "shape"], ["box_deltas"]),
+        *_reshape("flat", "shape", "box_deltas", is_open=is_open),
     ]
     constants = {
         "weights": np.linspace(-0.01, 0.01, 4 * count, dtype=np.float32).reshape(4, count),
         "scale": np.float32(scale),
         "nothing": np.zeros((4, 4 * count), np.float32),
+        "score_shape": np.array([-1, count]),
         "shape": np.array([-1, count, 4]),
     }
     inputs = [
@@ -190,7 +192,7 @@ def detr_graph(
         helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2], keepdims=0),
         helper.make_node("MatMul", ["mean", "weights"], ["flat"]),
-        helper.make_node("Reshape", ["flat", "shape"], ["logits"]),
+        *_reshape("flat", "shape", "logits", is_open=is_open),
         helper.make_node("MatMul", ["mean", "nothing"], ["zeros"]),
         helper.make_node("Sigmoid", ["zeros"], ["halves"]),
         helper.make_node("Reshape", ["halves", "box_shape"], ["boxes"]),
@@ -239,7 +241,7 @@ def yolo_graph(
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[2, 3] if is_planar else [1, 2], keepdims=0),
         helper.make_node("MatMul", ["mean", "weights"], ["flat"]),
-        helper.make_node("Reshape", ["flat", "shape"], ["output0"]),
+        *_reshape("flat", "shape", "output0", is_open=is_open),
     ]
     constants = {
         "weights": np.full((3, width * CELL_COUNT), scale, np.float32),
@@ -256,6 +258,20 @@ GRAPHS: Mapping[str, Callable[[], Mapping[str, bytes]]] = {
     "yolo": lambda: {"model.onnx": yolo_graph()},
 }
 _TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
+
+
+def _reshape(source: str, shape: str, target: str, *, is_open: bool) -> list[onnx.NodeProto]:
+    """Return what reshapes; where that is left open, to a shape that ONNX Runtime cannot foresee."""
+    if not is_open:
+        return [helper.make_node("Reshape", [source, shape], [target])]
+    sum_, none, whole, found = (f"{target}_{step}" for step in ("sum", "none", "whole", "shape"))
+    return [
+        helper.make_node("ReduceSum", [source], [sum_], keepdims=0),
+        helper.make_node("Sub", [sum_, sum_], [none]),
+        helper.make_node("Cast", [none], [whole], to=TensorProto.INT64),
+        helper.make_node("Add", [shape, whole], [found]),
+        helper.make_node("Reshape", [source, found], [target]),
+    ]
 
 
 def _pictures(pixels: str) -> list[onnx.ValueInfoProto]:

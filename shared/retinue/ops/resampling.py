@@ -67,7 +67,11 @@ def _resize(source: NDArray[np.uint8], height: int, width: int, target: NDArray[
         for row in (upper, lower):
             slot = row & 1  # two rows that follow each other never share a slot
             if held[slot] != row:
-                _blend_row(source[row], lefts, rights, shares, rows[slot])
+                # Said as a number, three channels are unrolled: a third of the whole time.
+                if channels == 3:
+                    _blend_row(source[row].reshape(-1), lefts, rights, shares, 3, rows[slot])
+                else:
+                    _blend_row(source[row].reshape(-1), lefts, rights, shares, channels, rows[slot])
                 held[slot] = row
         above, below = rows[upper & 1], rows[lower & 1]
         share = fractions[y]
@@ -99,11 +103,12 @@ def _blend_row(
     lefts: NDArray[np.int64],
     rights: NDArray[np.int64],
     shares: NDArray[Any],
+    channels: int,
     row: NDArray[np.float32],
 ) -> None:
-    channels = source.shape[1]
     for x in range(len(lefts)):
+        left, right, place = channels * lefts[x], channels * rights[x], channels * x
         share = shares[x]
         rest = np.float32(1) - share
         for c in range(channels):
-            row[x * channels + c] = rest * np.float32(source[lefts[x], c]) + share * np.float32(source[rights[x], c])
+            row[place + c] = rest * np.float32(source[left + c]) + share * np.float32(source[right + c])

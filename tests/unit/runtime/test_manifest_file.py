@@ -1,6 +1,7 @@
 """`model.yaml` as a file: no file can do worse than be refused, and what is written is read back."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,8 @@ from tests.unit.runtime.manifest_changes import changed, problem
 from tests.unit.runtime.numbers_read import manifest_of
 from tests.unit.runtime.tiny_detectors import CONTENTS, content_of, detector_manifest
 
-SCHEMA_FILE = Path(__file__).parents[3] / "docs" / "model-manifest.schema.json"
+DOCS = Path(__file__).parents[3] / "docs"
+SCHEMA_FILE = DOCS / "model-manifest.schema.json"
 LEAST = manifest_of().model_dump(mode="json", exclude_none=True)
 FAMILIES = {"logits": LEAST, **{family: content_of(family) for family in CONTENTS}}
 
@@ -248,3 +250,12 @@ def test_texts_that_differ_in_layout_alone_are_the_same_manifest() -> None:
     flow = json.dumps(content)  # which is YAML as well
 
     assert parse_manifest(flow) == parse_manifest(yaml.safe_dump(content)) == validate_manifest(content)
+
+
+def test_examples_in_the_docs_are_manifests_one_of_each_family() -> None:
+    text = (DOCS / "adding-a-model.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    frame = {key: LEAST[key] for key in ("manifest_version", "name", "version", "provenance", "licence")}
+    graphs = {name: "0" * 64 for name in ("model.onnx", "rpn.onnx", "head.onnx")}
+
+    assert {validate_manifest(frame | {"files": graphs} | block).family for block in blocks} == set(FAMILIES)

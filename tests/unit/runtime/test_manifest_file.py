@@ -256,6 +256,6 @@ def test_examples_in_the_docs_are_manifests_one_of_each_family() -> None:
     text = (DOCS / "adding-a-model.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     frame = {key: LEAST[key] for key in ("manifest_version", "name", "version", "provenance", "licence")}
-    graphs = {name: "0" * 64 for name in ("model.onnx", "rpn.onnx", "head.onnx")}
+    graphs = dict.fromkeys(("model.onnx", "rpn.onnx", "head.onnx"), "0" * 64)
 
     assert {validate_manifest(frame | {"files": graphs} | block).family for block in blocks} == set(FAMILIES)

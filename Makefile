@@ -5,9 +5,9 @@ SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help demo serve test test-all check format protos bench bench-ops clean
+.PHONY: help demo serve test test-all check format protos bench bench-detection bench-ops bench-segmentation clean
 help: ## Show what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: .venv/.cpu ## Start the services, send real pictures, print a table, write annotated PNGs to out/
 	$(BIN)/python -m loadtests.demo
@@ -37,8 +37,14 @@ protos: .venv/.dev ## Generate the Python stubs of the protos again
 bench: .venv/.dev ## What serving costs beside the bare loop
 	$(BIN)/python -m loadtests.benchmarks.classification
 
+bench-detection: .venv/.dev ## What detection costs, stage by stage and served
+	$(BIN)/python -m loadtests.benchmarks.detection
+
 bench-ops: .venv/.dev ## What each operation costs beside its peers
 	$(BIN)/python -m loadtests.benchmarks.ops
+
+bench-segmentation: .venv/.dev ## What segmentation costs, served and after the graph
+	$(BIN)/python -m loadtests.benchmarks.segmentation
 
 clean: ## Remove everything that was made here
 	rm -rf .venv out build dist

@@ -11,10 +11,14 @@ from pathlib import Path
 
 from loadtests.service_process import ServiceFailed, ServiceProcess
 
-ADDRESSES = {"classification": ("127.0.0.1:50051", "127.0.0.1:8080")}
+ADDRESSES = {
+    "classification": ("127.0.0.1:50051", "127.0.0.1:8080"),
+    "detection": ("127.0.0.1:50052", "127.0.0.1:8081"),
+}
+_COMMANDS = {"classification": "classify", "detection": "detect"}
 _CALLS = """\
 {name} is ready on {grpc}
-  retinue:  .venv/bin/retinue classify services/classification/samples/*.png --server {grpc}
+  retinue:  .venv/bin/retinue {command} services/{name}/samples/*.png --server {grpc}
   grpcurl:  grpcurl -plaintext {grpc} list
   metrics:  curl http://{http}/metrics
   health:   curl http://{http}/readyz
@@ -37,7 +41,10 @@ def main() -> int:
             except ServiceFailed as error:
                 print(error, file=sys.stderr)
                 return 1
-            print(_CALLS.format(name=name, grpc=grpc_address, http=http_address, log=log), flush=True)
+            print(
+                _CALLS.format(name=name, command=_COMMANDS[name], grpc=grpc_address, http=http_address, log=log),
+                flush=True,
+            )
         print("Ctrl-C stops.", flush=True)
         stop.wait()
     return 0

@@ -6,7 +6,7 @@ buffer, with a session of its own or one that all share; the best of all variant
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,23 @@ def run_bare_loop(
         wall_s, cpu_s = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s
         results.append(BareResult(batch_size, is_session_shared, 1e3 * cpu_s / count, count / wall_s))
     return results
+
+
+def cost_of_loop_ms(once: Callable[[], object], seconds: float) -> float:
+    """Return CPU milliseconds per picture, one thread per core doing it over and over."""
+    thread_count = len(os.sched_getaffinity(0))
+    end_s, begin_cpu_s = time.perf_counter() + seconds, time.process_time()
+
+    def loop() -> int:
+        count = 0
+        while time.perf_counter() < end_s:
+            once()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(thread_count) as pool:
+        count = sum(run.result() for run in [pool.submit(loop) for _ in range(thread_count)])
+    return 1e3 * (time.process_time() - begin_cpu_s) / count
 
 
 def _session(graph: Path) -> onnxruntime.InferenceSession:

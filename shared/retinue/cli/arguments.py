@@ -9,6 +9,7 @@ from typing import NoReturn
 
 DEFAULT_SERVER = "127.0.0.1:50051"
 DEFAULT_ROOT = Path("models")
+NMS_KINDS = ("hard", "soft_linear", "soft_gaussian", "diou", "matrix", "none")
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,17 +42,47 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_classify(commands.add_parser("classify", help="name what is on pictures", description=_CLASSIFY))
+    _add_detect(commands.add_parser("detect", help="find what is on pictures, and where", description=_DETECT))
     models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
     _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
     return parser
 
 
 _CLASSIFY = """Ask a classification service what is on pictures. Exit code 1 if any picture has no answer."""
+_DETECT = """Ask a detection service which things are on pictures. Exit code 1 if any picture has no answer."""
 _MODELS = """Look after model repositories on this machine: folders of <model>/<version>/model.yaml."""
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="retinue.cli.classify")
+    _add_asking(parser, "labels")
+    parser.add_argument("--top-k", type=_count, metavar="N", help="labels per picture, best first")
+
+
+def _add_detect(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.detect")
+    _add_asking(parser, "boxes")
+    parser.add_argument(
+        "--class",
+        dest="class_names",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these classes; stands after the pictures",
+    )
+    parser.add_argument("--nms", choices=NMS_KINDS, help="how several boxes on one thing become one")
+    parser.add_argument(
+        "--iou-threshold", "--iou", type=_share, metavar="X", help="overlap above which nms acts, 0 to 1"
+    )
+    parser.add_argument(
+        "--max-detections", "--max", type=_count, metavar="N", help="at most this many boxes per picture, best first"
+    )
+    parser.add_argument("--tile", type=_count, metavar="SIZE", help="look through tiles of this side, pixels, from 32")
+    parser.add_argument("--overlap", type=_pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
+
+
+def _add_asking(parser: argparse.ArgumentParser, findings: str) -> None:
+    """Add what every command that asks a service has."""
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", help="a file, a folder (with all below it) or a 'pattern'"
     )
@@ -61,10 +92,13 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME[@VERSION]", help="the model to ask; default: the service's own default"
     )
-    parser.add_argument("--top-k", type=_count, metavar="N", help="labels per picture, best first")
-    parser.add_argument("--score-threshold", type=_share, metavar="X", help="leave out labels below this score, 0 to 1")
+    parser.add_argument(
+        "--score-threshold", "--score", type=_share, metavar="X", help=f"leave out {findings} below this score, 0 to 1"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture and line")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write the pictures with their labels drawn, as PNG")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"write the pictures with their {findings} drawn, as PNG"
+    )
     parser.add_argument(
         "--timeout-s", type=_seconds, default=10.0, metavar="S", help="longest wait for the next answer (%(default)s)"
     )
@@ -87,12 +121,14 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
             metavar="DIR",
             help=f"a model repository ({DEFAULT_ROOT}); may be repeated",
         )
-    _add_import(commands.add_parser("import", help="make a model package of a PyTorch checkpoint"))
+    _add_import(commands.add_parser("import", help="make a model package of a PyTorch checkpoint or a YOLO"))
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="retinue.cli.models_import")
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a .pt, .pth or .safetensors file")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help="a .pt, .pth or .safetensors file, or a YOLO's .onnx"
+    )
     parser.add_argument("--name", required=True, help="what to call the model")
     parser.add_argument("--version", default="1", help="what to call this version (%(default)s)")
     parser.add_argument("--root", type=Path, default=DEFAULT_ROOT, metavar="DIR", help="the repository (%(default)s)")
@@ -102,7 +138,13 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "--preprocessing", metavar="NAME", help="how pictures were prepared; default: told by the names"
     )
     parser.add_argument("--image-size", type=_count, metavar="N", help="side of the input, pixels; default: as trained")
-    parser.add_argument("--activation", choices=("softmax", "sigmoid"), default="softmax", help="(%(default)s)")
+    parser.add_argument("--activation", choices=("softmax", "sigmoid"), help="of a classifier; default: softmax")
+    parser.add_argument(
+        "--short-side", type=_count, metavar="N", help="of a detector: shorter side, pixels; mostly 800"
+    )
+    parser.add_argument(
+        "--long-side", type=_count, metavar="N", help="of a detector: longest side, pixels; mostly 1333"
+    )
     parser.add_argument("--licence", metavar="SPDX", default="unknown", help="licence of the weights (%(default)s)")
     parser.add_argument("--source", metavar="TEXT", help="who made the weights, from what")
     parser.add_argument("--description", metavar="TEXT", default="", help="one sentence for people")
@@ -117,6 +159,10 @@ def _count(text: str) -> int:
     if not 1 <= value < 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
     return value
+
+
+def _pixels(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _share(text: str) -> float:

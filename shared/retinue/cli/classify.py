@@ -1,22 +1,17 @@
 """`retinue classify`: pictures through one stream, answers as a table, as JSON lines, or drawn."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-from retinue.cli.answer_lines import AnswerLines
-from retinue.cli.answer_table import AnswerTable
-from retinue.cli.drawn_files import DrawnFiles
-from retinue.cli.picture_files import find_pictures
-from retinue.cli.refusal import Refused
-from retinue.cli.terminal import plain
+from retinue.cli.answer_lines import AnswerLines, json_number
+from retinue.cli.classification_table import ClassificationTable
+from retinue.cli.picture_run import PictureRun, Report
 from retinue.client.classification import ClassificationClient
 from retinue.client.classification_answer import Classification
-from retinue.client.errors import CallFailed, ItemError
+from retinue.client.classification_drawing import draw_classification
+from retinue.client.errors import ItemError
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,60 +20,30 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Refused: an argument cannot be used; or the service failed, and the answers until then are printed.
     """
-    files = find_pictures(arguments.images, drawings=arguments.out)
-    drawn = None if arguments.out is None else DrawnFiles(arguments.out, files)
-    report = AnswerLines() if arguments.json else AnswerTable(arguments.top_k or 1)
-    answered_count, bad_count = 0, 0
-    with _client(arguments) as client, _progress(len(files), arguments) as progress:
-        results = _results(client, files, arguments)
-        task = progress.add_task("", total=len(files))
-        try:
-            for result, file in zip(results, files, strict=True):
-                report.add(file, result)
-                answered_count += 1
-                problem = drawn.write(file, result) if drawn and isinstance(result, Classification) else ""
-                if problem:
-                    progress.console.print(plain(f"retinue: no drawing: {problem}"), soft_wrap=True)
-                bad_count += isinstance(result, ItemError) or bool(problem)
-                progress.advance(task)
-        except CallFailed as failure:
-            raise Refused(
-                f"{arguments.server}: {failure}; {answered_count} of {len(files)} pictures were answered", exit_code=1
-            ) from failure
-        finally:
-            progress.stop()
-            report.finish()
-    return 1 if bad_count else 0
 
-
-def _client(arguments: argparse.Namespace) -> ClassificationClient:
-    try:
-        return ClassificationClient(arguments.server.split(","), timeout_s=arguments.timeout_s)
-    except ValueError as error:
-        raise Refused(f"--server: {error}") from error
-
-
-def _results(
-    client: ClassificationClient, files: list[Path], arguments: argparse.Namespace
-) -> Iterator[Classification | ItemError]:
-    try:
+    def ask(client: ClassificationClient, files: list[Path]) -> Iterator[Classification | ItemError]:
         return client.classify_stream(
             files, model=arguments.model, top_k=arguments.top_k, score_threshold=arguments.score_threshold
         )
-    except ValueError as error:
-        raise Refused(str(error)) from error
 
-
-def _progress(total: int, arguments: argparse.Namespace) -> Progress:
-    """Return a bar on stderr, hidden where nobody looks, for one picture, and where it would mix with lines."""
-    is_mixed = arguments.json and sys.stdout.isatty()
-    return Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,  # rich would send stdout to stderr, and a pipe would get nothing
-        redirect_stderr=False,
-        disable=is_mixed or total < 2 or not sys.stderr.isatty(),
+    report: Report[Classification] = (
+        AnswerLines(_findings) if arguments.json else ClassificationTable(arguments.top_k or 1)
     )
+    asked: PictureRun[ClassificationClient, Classification] = PictureRun(
+        client=ClassificationClient,
+        ask=ask,
+        report=report,
+        draw=draw_classification,
+        suffix="labels",
+    )
+    return asked.run(arguments)
+
+
+def _findings(answer: Classification) -> dict[str, Any]:
+    return {
+        "labels": [
+            {"id": one.label.class_id, "name": one.label.name, "score": json_number(one.score)} for one in answer.labels
+        ],
+        "is_unknown": answer.is_unknown,
+        "unknown_score": json_number(answer.unknown_score),
+    }

@@ -1,16 +1,13 @@
 """What a classification service answers, as values: labels and scores, and where the time went."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import grpc
 import numpy as np
-from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
 from retinue.classification.v1 import classification_pb2
-from retinue.client.errors import CallFailed, ItemError, item_error
-from retinue.common.v1 import image_pb2, model_pb2
+from retinue.client.image_info import ImageInfo, read_image_info
+from retinue.client.timings import Timings, read_timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,42 +24,6 @@ class ScoredLabel:
 
     label: Label
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """The picture as the service saw it, upright.
-
-    Args:
-        width: pixels, after orientation.
-        height: pixels, after orientation.
-        exif_orientation: what the file says, 1 to 8; 1 where it says nothing.
-        is_orientation_applied: whether the service turned or mirrored the pixels because of it.
-        format: ``jpeg``, ``png``, ``webp``, ``bmp`` or ``tiff``; None for raw pixels.
-    """
-
-    width: int
-    height: int
-    exif_orientation: int
-    is_orientation_applied: bool
-    format: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Seconds that the answer spent in each stage inside the service; and how many pictures shared the model run."""
-
-    queue_s: float
-    decode_s: float
-    preprocess_s: float
-    infer_s: float
-    postprocess_s: float
-    batch_size: int
-
-    @property
-    def total_s(self) -> float:
-        """Seconds inside the service; the way there and back is not in it."""
-        return self.queue_s + self.decode_s + self.preprocess_s + self.infer_s + self.postprocess_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,68 +70,8 @@ def read_classification(response: classification_pb2.ClassifyResponse) -> Classi
         is_unknown=response.is_unknown if response.HasField("is_unknown") else None,
         logits=np.array(response.logits, np.float32) if response.logits else None,
         embedding=np.array(response.embedding, np.float32) if response.embedding else None,
-        image_info=_image_info(response.image_info),
+        image_info=read_image_info(response.image_info),
         model_name=response.model.name,
         model_version=response.model.version,
-        timings=_timings(response.timings),
+        timings=read_timings(response.timings),
     )
-
-
-def read_results(
-    response: classification_pb2.BatchClassifyResponse, refusals: Sequence[ItemError | None], request_id: str
-) -> list[Classification | ItemError]:
-    """Return the results of a batch with those of the pictures that were not sent put back in their places.
-
-    Args:
-        response: the results of the pictures that were sent.
-        refusals: by picture, why it was not sent; None where it was.
-        request_id: the id of the call.
-
-    Raises:
-        CallFailed: there are not as many results as pictures were sent.
-    """
-    sent_count = sum(refusal is None for refusal in refusals)
-    if len(response.results) != sent_count:
-        message = f"the service gave {len(response.results)} results for {sent_count} pictures"
-        raise CallFailed(grpc.StatusCode.INTERNAL, message, "BATCH_BROKEN", request_id=request_id)
-    results = iter(response.results)
-    return [_read_result(next(results), request_id) if refusal is None else refusal for refusal in refusals]
-
-
-def read_streamed(response: classification_pb2.ClassifyStreamResponse, request_id: str) -> Classification | ItemError:
-    """Return the answer to one picture of a stream, or its error."""
-    return _read_result(response.result, request_id)
-
-
-def _read_result(result: classification_pb2.ClassifyResult, request_id: str) -> Classification | ItemError:
-    if result.HasField("response"):
-        return read_classification(result.response)
-    return item_error(result.image_id, result.error, request_id)  # one with neither is an error as well
-
-
-def _image_info(info: image_pb2.ImageInfo) -> ImageInfo:
-    known = image_pb2.ImageFormat.keys() if info.format else []
-    # A newer service may know formats that this client does not.
-    name = next((key for key in known if image_pb2.ImageFormat.Value(key) == info.format), None)
-    return ImageInfo(
-        info.width,
-        info.height,
-        info.exif_orientation,
-        info.is_orientation_applied,
-        None if name is None else name.removeprefix("IMAGE_FORMAT_").lower(),
-    )
-
-
-def _timings(timings: model_pb2.Timings) -> Timings:
-    return Timings(
-        _seconds(timings.queue),
-        _seconds(timings.decode),
-        _seconds(timings.preprocess),
-        _seconds(timings.infer),
-        _seconds(timings.postprocess),
-        timings.batch_size,
-    )
-
-
-def _seconds(duration: Duration) -> float:
-    return duration.seconds + duration.nanos / 1e9

@@ -43,6 +43,8 @@ class Lettering:
 
     def width(self, text: str) -> int:
         """Return how wide a printable text is, pixels."""
+        if not text:
+            return 0  # OpenCV 4 gives nothing the width of its pen
         return cv2.getTextSize(text, self._font, _SCALE * self.size, self._thickness)[0][0]
 
     def shortened(self, text: str, room: int) -> str:

@@ -71,6 +71,7 @@ from .rle import rle_bbox as rle_bbox
 from .rle import rle_decode as rle_decode
 from .rle import rle_encode as rle_encode
 from .rle import rle_encode_batch as rle_encode_batch
+from .rle import rle_encode_crop as rle_encode_crop
 from .rle_algebra import rle_iou as rle_iou
 from .rle_algebra import rle_merge as rle_merge
 from .rle_algebra import rle_nms as rle_nms

@@ -1,4 +1,4 @@
-"""Scaling pictures of bytes to floats, without rounding in between: what detectors were trained on."""
+"""Scaling pictures to floats without rounding in between: what detectors learned from, and what maps come back by."""
 
 from typing import Any
 
@@ -10,25 +10,33 @@ from retinue.ops._kernel import kernel
 
 
 def resize_bilinear(
-    picture: NDArray[np.uint8], height: int, width: int, *, out: NDArray[np.float32] | None = None
+    picture: NDArray[Any],
+    height: int,
+    width: int,
+    *,
+    rows: tuple[int, int] | None = None,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return a picture scaled to another size, bilinear, from pixel centre to pixel centre, without antialiasing.
 
     Args:
-        picture: (h, w, c) uint8, at least one pixel and one channel.
+        picture: (h, w, c) uint8 or float32, at least one pixel and one channel.
         height: of the result, at least 1.
         width: of the result, at least 1.
-        out: (at least height, at least width, c) float32, C-contiguous, aligned and writeable: the result is written
+        rows: which rows of the result are wanted, the first and the one after the last; None for all. A large result
+            can be made in parts by that, each as it would be in the whole.
+        out: (at least the rows, at least width, c) float32, C-contiguous, aligned and writeable: the result is written
             into its upper left corner and the rest is left as it is. None: a new array.
 
     Returns:
-        (height, width, c) float32, 0 to 255 up to two roundings, a view of `out` where that is given.
+        (rows, width, c) float32, in the range of the picture up to two roundings; a view of `out` where that is given.
 
     Raises:
-        ValueError: an argument is of another shape or dtype, or a size is below 1.
+        ValueError: an argument is of another shape or dtype, a size is below 1, or rows are not of the result.
 
     Notes:
-        No float copy of the picture is made: memory is that of the result and of two of its rows.
+        No float copy of the picture is made: memory is that of the result and of two of its rows. NaN and infinity
+        spread to what they are blended into.
 
     Source:
         torch's `interpolate(mode="bilinear", align_corners=False)` of a float picture, operation for operation, which
@@ -37,32 +45,44 @@ def resize_bilinear(
     >>> resize_bilinear(np.array([[[0], [100]]], np.uint8), 1, 4)[..., 0]
     array([[  0.,  25.,  75., 100.]], dtype=float32)
     """
-    source: NDArray[np.uint8] = native(np.asarray(picture))
-    if source.dtype != np.uint8 or source.ndim != 3 or not source.size:
-        raise ValueError(f"picture: must be (h, w, c) uint8 and not empty, got {source.dtype} {source.shape}")
-    rows, columns = whole_number(height, "height", at_least=1), whole_number(width, "width", at_least=1)
-    channels = source.shape[2]
-    target = np.empty((rows, columns, channels), np.float32) if out is None else out
+    source: NDArray[Any] = native(np.asarray(picture))
+    if source.dtype not in (np.uint8, np.float32) or source.ndim != 3 or not source.size:
+        raise ValueError(f"picture: must be (h, w, c) uint8 or float32, not empty, got {source.dtype} {source.shape}")
+    full, columns = whole_number(height, "height", at_least=1), whole_number(width, "width", at_least=1)
+    first, last = (0, full) if rows is None else _band(rows, full)
+    shape = (last - first, columns, source.shape[2])
+    target = np.empty(shape, np.float32) if out is None else out
     if not isinstance(target, np.ndarray):
         raise ValueError(f"out: must be an array, got {type(target).__name__}")  # noqa: TRY004 - operations raise one kind
-    fits = target.ndim == 3 and target.shape[0] >= rows and target.shape[1] >= columns and target.shape[2] == channels
+    fits = target.ndim == 3 and target.shape[2] == shape[2] and all(np.greater_equal(target.shape[:2], shape[:2]))
     if not fits or target.dtype != np.float32 or not target.flags.carray:  # C-contiguous, aligned and writeable
         raise ValueError(
-            f"out: must be float32, C-contiguous, aligned, writeable and at least {(rows, columns, channels)}, "
+            f"out: must be float32, C-contiguous, aligned, writeable and at least {shape}, "
             f"got {target.dtype} {target.shape}"
         )
-    _resize(source, rows, columns, target)
-    return target[:rows, :columns]
+    _resize(source, full, columns, first, last, target)
+    return target[: shape[0], :columns]
 
 
-@kernel("(u1[:,:,::1], i8, i8, f4[:,:,::1])")
-def _resize(source: NDArray[np.uint8], height: int, width: int, target: NDArray[np.float32]) -> None:
+def _band(rows: tuple[int, int], full: int) -> tuple[int, int]:
+    if not isinstance(rows, (tuple, list)) or len(rows) != 2:
+        raise ValueError(f"rows: must be two numbers, got {rows!r}")
+    first, last = (whole_number(row, "rows", at_least=0) for row in rows)
+    if not first <= last <= full:
+        raise ValueError(f"rows: must be within {(0, full)} and in order, got {(first, last)}")
+    return first, last
+
+
+@kernel("(u1[:,:,::1], i8, i8, i8, i8, f4[:,:,::1])", "(f4[:,:,::1], i8, i8, i8, i8, f4[:,:,::1])")
+def _resize(
+    source: NDArray[Any], height: int, width: int, first_row: int, end_row: int, target: NDArray[np.float32]
+) -> None:
     """Blend along rows first, as torch does; of the rows so made only two are kept."""
     channels = source.shape[2]
     tops, bottoms, fractions = _taps(source.shape[0], height)
     lefts, rights, shares = _taps(source.shape[1], width)
     rows, held = np.empty((2, width * channels), np.float32), np.full(2, -1, np.int64)
-    for y in range(height):
+    for y in range(first_row, end_row):
         upper, lower = tops[y], bottoms[y]
         for row in (upper, lower):
             slot = row & 1  # two rows that follow each other never share a slot
@@ -76,7 +96,7 @@ def _resize(source: NDArray[np.uint8], height: int, width: int, target: NDArray[
         above, below = rows[upper & 1], rows[lower & 1]
         share = fractions[y]
         rest = np.float32(1) - share
-        line = target[y].reshape(-1)
+        line = target[y - first_row].reshape(-1)
         for k in range(width * channels):
             line[k] = rest * above[k] + share * below[k]
 
@@ -99,7 +119,7 @@ def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 @kernel()
 def _blend_row(
-    source: NDArray[np.uint8],
+    source: NDArray[Any],
     lefts: NDArray[np.int64],
     rights: NDArray[np.int64],
     shares: NDArray[Any],

@@ -34,12 +34,14 @@ class MergedInstance:
         area: pixels.
         box: ``x1, y1, x2, y2`` pixels of the picture, half-open.
         runs: (n, 3) int64 ``y, x1, x2``, half-open in x, in raster order, no two touching: its pixels.
+        sums: (k,) float64 what was said of its parts, added up; empty where nothing was.
     """
 
     label: int
     area: int
     box: tuple[int, int, int, int]
     runs: NDArray[np.int64]
+    sums: NDArray[np.float64]
 
     def crop(self) -> MaskCrop:
         """Return the mask, cut to the box."""
@@ -106,29 +108,35 @@ class SeamMerger:
         self._tiles: list[_Tile] = []
         self._runs: dict[int, NDArray[np.int64]] = {}  # of each unfinished part; a part is an instance of one tile
         self._bottoms: dict[int, int] = {}
+        self._sums: dict[int, NDArray[np.float64]] = {}
         self._parents: dict[int, int] = {}
         self._part_count = 0
         self._finished_count = 0
 
-    def add(self, place: TilePlace, label_map: ArrayLike) -> list[MergedInstance]:
+    def add(self, place: TilePlace, label_map: ArrayLike, sums: ArrayLike | None = None) -> list[MergedInstance]:
         """Take a tile, and return the instances that it and all later ones are too low to touch.
 
         Args:
             place: where the tile lies.
             label_map: (h, w) integers in [0, 2**31 - 1] or bool, 0 is background.
+            sums: (n, k) numbers of each instance of the tile, by ascending id, that are added up where parts become
+                one: pixels of each class, say. What lies in two tiles counts twice. None: there are none.
 
         Raises:
-            ValueError: see `merge_across_seams`.
+            ValueError: see `merge_across_seams`; or `sums` has not one row for each instance.
         """
         y = whole_number(place.y, "place.y", at_least=0)
         x = whole_number(place.x, "place.x", at_least=0)
         if y < self._row:
             raise ValueError(f"place.y: must be at least that of the tile before, {self._row}, got {y}")
-        dense, _ = relabel_sequential(label_map)
+        dense, ids = relabel_sequential(label_map)
+        said = np.zeros((len(ids), 0)) if sums is None else np.asarray(sums, np.float64)
+        if said.ndim != 2 or len(said) != len(ids):
+            raise ValueError(f"sums: must be ({len(ids)}, k), one row for each instance, got {said.shape}")
         finished = self._finished_above(y) if y > self._row else []
         self._row = y
         tile = _Tile(y, x, dense, self._part_count)
-        self._take_parts(tile)
+        self._take_parts(tile, said)
         for other in self._tiles:
             self._join(other, tile)
         self._tiles.append(tile)
@@ -140,8 +148,8 @@ class SeamMerger:
         self._row = self._finished_count = 0
         return finished
 
-    def _take_parts(self, tile: "_Tile") -> None:
-        """Note the runs of each instance of a tile."""
+    def _take_parts(self, tile: "_Tile", sums: NDArray[np.float64]) -> None:
+        """Note the runs of each instance of a tile, and what is said of it."""
         pixels, starts = label_runs(tile.labels)
         width = pixels.shape[1]
         owners = pixels.ravel()[starts[:-1]]
@@ -152,8 +160,9 @@ class SeamMerger:
         runs = np.stack([rows + tile.y, begins - rows * width + tile.x, ends - rows * width + tile.x], axis=1)
         owners = owners[places]
         bounds = np.flatnonzero(np.diff(owners, prepend=0, append=owners[-1] + 1 if len(owners) else 0))
-        for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        for begin, end, said in zip(bounds[:-1].tolist(), bounds[1:].tolist(), sums, strict=True):
             part = self._part_count
+            self._sums[part] = said.copy()
             self._runs[part] = runs[begin:end].copy()  # not a view, which would hold all runs of the tile
             self._bottoms[part] = int(runs[end - 1, 0]) + 1
             self._parents[part] = part
@@ -194,20 +203,20 @@ class SeamMerger:
         groups: dict[int, list[int]] = {}
         for part in self._runs:
             groups.setdefault(self._root(part), []).append(part)
-        found = []
+        found: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
         for parts in groups.values():
             if row is None or max(self._bottoms[part] for part in parts) <= row:
-                found.append(_united([self._runs.pop(part) for part in parts]))
+                sums = np.sum([self._sums.pop(part) for part in parts], axis=0)
+                found.append((_united([self._runs.pop(part) for part in parts]), sums))
                 for part in parts:
                     del self._bottoms[part], self._parents[part]
         self._tiles = [] if row is None else [tile for tile in self._tiles if tile.y + tile.labels.shape[0] > row]
         # Runs are in raster order, so that they sort by their first pixel; the rest decides between overlapping ones.
-        found.sort(
-            key=lambda runs: runs.astype(">i8").tobytes()
-        )  # bytes of whole numbers in this order sort as they do
+        # Bytes of whole numbers in this order sort as they do.
+        found.sort(key=lambda one: one[0].astype(">i8").tobytes())
         first = self._finished_count + 1
         self._finished_count += len(found)
-        return [_instance(label, runs) for label, runs in enumerate(found, first)]
+        return [_instance(label, runs, sums) for label, (runs, sums) in enumerate(found, first)]
 
 
 class _Tile(NamedTuple):
@@ -238,6 +247,6 @@ def _united(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.stack([runs[is_first, 0], runs[is_first, 1], reached[last] & 0xFFFFFFFF], axis=1)
 
 
-def _instance(label: int, runs: NDArray[np.int64]) -> MergedInstance:
+def _instance(label: int, runs: NDArray[np.int64], sums: NDArray[np.float64]) -> MergedInstance:
     box = (int(runs[:, 1].min()), int(runs[0, 0]), int(runs[:, 2].max()), int(runs[-1, 0]) + 1)
-    return MergedInstance(label, int((runs[:, 2] - runs[:, 1]).sum()), box, runs)
+    return MergedInstance(label, int((runs[:, 2] - runs[:, 1]).sum()), box, runs, sums)

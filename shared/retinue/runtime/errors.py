@@ -85,6 +85,12 @@ class Overloaded(RetinueError):
         self.retry_after_s = retry_after_s
 
 
+class LimitExceeded(RetinueError):
+    """There is more to answer than the caller, or the service, allows; ``metadata["limit"]`` says how much that is."""
+
+    reason = "LIMIT_EXCEEDED"
+
+
 class DeadlineExceeded(RetinueError):
     """The caller's deadline passed before the answer was there."""
 

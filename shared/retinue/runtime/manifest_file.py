@@ -13,9 +13,10 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from retinue.runtime.classification_manifest import ClassificationManifest
-from retinue.runtime.detection_manifest import DetrManifest, FasterRcnnManifest, YoloManifest
+from retinue.runtime.detection_manifest import DetectionManifest, DetrManifest, FasterRcnnManifest, YoloManifest
 from retinue.runtime.errors import PackageInvalid
 from retinue.runtime.manifest import Manifest
+from retinue.runtime.segmentation_manifest import InstanceManifest, SegmentationManifest, SemanticManifest
 
 MANIFEST_NAME = "model.yaml"
 MAX_MANIFEST_BYTES = 1 << 20  # some forty thousand labels
@@ -23,10 +24,9 @@ MAX_MANIFEST_BYTES = 1 << 20  # some forty thousand labels
 _FAMILIES: Mapping[str, Mapping[str, type[Manifest]]] = {
     "classification": {"logits": ClassificationManifest},
     "detection": {"faster_rcnn": FasterRcnnManifest, "detr": DetrManifest, "yolo": YoloManifest},
+    "segmentation": {"semantic": SemanticManifest, "instance": InstanceManifest},
 }
-_Any = Annotated[
-    ClassificationManifest | FasterRcnnManifest | DetrManifest | YoloManifest, Field(discriminator="family")
-]
+_Any = Annotated[ClassificationManifest | DetectionManifest | SegmentationManifest, Field(discriminator="family")]
 
 
 class _Kind(BaseModel):

@@ -13,3 +13,12 @@ class Timings:
     infer_s: float = 0.0
     postprocess_s: float = 0.0
     batch_size: int = 0
+
+    def add(self, other: "Timings") -> None:
+        """Add the stages of another answer that is part of this one; its batch counts if it is the largest."""
+        self.queue_s += other.queue_s
+        self.decode_s += other.decode_s
+        self.preprocess_s += other.preprocess_s
+        self.infer_s += other.infer_s
+        self.postprocess_s += other.postprocess_s
+        self.batch_size = max(self.batch_size, other.batch_size)

@@ -23,12 +23,21 @@ def labels_for(class_count: int, labels: Sequence[str] | Path | None = None) -> 
     """
     if labels is None:
         return tuple(f"class_{index:04d}" for index in range(class_count))
-    names = _read(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
+    names = given_labels(labels)
     if len(names) != class_count:
         raise PackageRefused(f"labels: there are {len(names)} names for {class_count} classes")
     if blank := [index for index, name in enumerate(names) if not name.strip()]:
         raise PackageRefused(f"labels: class {blank[0]} has no name")
     return names
+
+
+def given_labels(labels: Sequence[str] | Path) -> tuple[str, ...]:
+    """Return names that are given, or read from a file as `labels_for` does, however many there are.
+
+    Raises:
+        PackageRefused: the file cannot be read.
+    """
+    return _read(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
 
 
 def _read(path: Path) -> tuple[str, ...]:

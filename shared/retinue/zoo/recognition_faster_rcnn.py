@@ -21,6 +21,7 @@ _LOW_RESOLUTION = re.compile(r"_320_|-907ea3f9\.")
 
 # The published ResNet-50 of the first generation was trained without an epsilon; so was all that is fine-tuned from it.
 _FROZEN_RESNET_EPS = 0.0
+_OTHER_HEADS = ("roi_heads.mask_", "roi_heads.keypoint_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def recognise_faster_rcnn(
 ) -> RecognisedFasterRcnn:
     """Return the detector that a checkpoint holds, with its weights in place.
 
-    Depth, widths, class count and kind of head are read off. Anchors are those of the published detector with the same
-    body and as many of them, unless they are given.
+    Depth, widths, class count and kind of head are read off; of a Mask R-CNN or Keypoint R-CNN the boxes are taken.
+    Anchors are those of the published detector with the same body and as many of them, unless they are given.
 
     Args:
         state: tensors by name, as `read_checkpoint` gives them.
@@ -65,7 +66,7 @@ def recognise_faster_rcnn(
         CheckpointInvalid: it is no such detector, a dimension cannot be read, or its anchors must be given.
         CheckpointMismatch: names or shapes differ from those of the architecture; the message lists them.
     """
-    state = migrated_detector(state)
+    state = {name: tensor for name, tensor in migrated_detector(state).items() if not name.startswith(_OTHER_HEADS)}
     levels = _indices(state, r"backbone\.fpn\.inner_blocks\.(\d+)\.0\.weight")
     in_channels = [shape_of(state, f"backbone.fpn.inner_blocks.{i}.0.weight", 4)[1] for i in range(levels)]
     if not in_channels:

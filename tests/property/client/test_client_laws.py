@@ -1,6 +1,7 @@
 """Laws of the client that hold whatever it is given."""
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -13,12 +14,17 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from retinue.client.channel import target_uri
-from retinue.client.classification_answer import Classification, ImageInfo, Label, ScoredLabel, Timings
-from retinue.client.drawing import MAX_SIDE_PX, MIN_WIDTH_PX, draw_classification
+from retinue.client.classification_answer import Classification, Label, ScoredLabel
+from retinue.client.classification_drawing import MAX_SIDE_PX, MIN_WIDTH_PX, draw_classification
+from retinue.client.detection_answer import Detection, DetectionAnswer
+from retinue.client.detection_drawing import draw_detections
 from retinue.client.errors import ItemError, call_failed, item_error
+from retinue.client.image_info import ImageInfo
 from retinue.client.lettering import Lettering, printable
 from retinue.client.pictures import image_message
+from retinue.client.plates import place_plates
 from retinue.client.stream_order import Answered, Ended, Exhausted, Refused, Sent, StreamOrder
+from retinue.client.timings import Timings
 
 
 class Failure(grpc.RpcError):
@@ -122,6 +128,52 @@ def test_any_answer_can_be_drawn_on_any_picture(
     drawn = draw_classification(np.zeros((height, width), np.uint8), answer)
     assert drawn.dtype == np.uint8
     assert MIN_WIDTH_PX <= drawn.shape[1] <= MAX_SIDE_PX
+
+
+edges = st.one_of(st.floats(-100, 2000, width=32), st.floats(width=32))
+
+
+@settings(deadline=None, max_examples=50)  # drawing takes milliseconds, and large pictures take their time
+@given(
+    height=st.integers(1, 2000),
+    width=st.integers(1, 2000),
+    found=st.lists(
+        st.builds(
+            Detection, st.tuples(edges, edges, edges, edges), st.integers(), st.text(max_size=50), st.floats(width=32)
+        ),
+        max_size=30,
+    ),
+)
+def test_any_detections_can_be_drawn_on_any_picture(height: int, width: int, found: list[Detection]) -> None:
+    answer = DetectionAnswer(
+        image_id="",
+        detections=tuple(replace(one, label_id=one.label_id % 2**31) for one in found),
+        image_info=ImageInfo(width, height, 1, False, None),
+        model_name="m",
+        model_version="1",
+        timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 1),
+    )
+    drawn = draw_detections(np.zeros((height, width), np.uint8), answer)
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[0] > height
+    assert drawn.shape[1] >= max(width, 320)
+
+
+@given(
+    corners=st.lists(st.tuples(st.integers(0, 199), st.integers(0, 149), st.integers(1, 90), st.integers(1, 90))),
+    sizes=st.lists(st.tuples(st.integers(1, 260), st.integers(1, 30)), min_size=1, max_size=3),
+)
+def test_plates_lie_inside_and_never_over_each_other(
+    corners: list[tuple[int, int, int, int]], sizes: list[tuple[int, int]]
+) -> None:
+    boxes = np.array([(x, y, x + width, y + height) for x, y, width, height in corners], np.int64).reshape(-1, 4)
+    taken = np.zeros((150, 200), np.int64)
+    for plate in place_plates(boxes, [sizes] * len(boxes), (200, 150), gap=0):
+        width, height = sizes[plate.variant]
+        assert 0 <= plate.left <= 200 - width
+        assert 0 <= plate.top <= 150 - height
+        taken[plate.top : plate.top + height, plate.left : plate.left + width] += 1
+    assert taken.max() <= 1
 
 
 @given(text=st.text(), room=st.integers(-10, 500), size=st.sampled_from([0.85, 1.0, 2.5]), is_bold=st.booleans())

@@ -1,5 +1,7 @@
 """Laws of scaling: torch's answer up to roundings, nothing outside what it blends, sides apart from each other."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from hypothesis import example, given, settings
@@ -104,3 +106,16 @@ def test_room_around_the_result_changes_nothing_and_is_not_changed(
     np.testing.assert_array_equal(out[: size[0], : size[1]], resize_bilinear(picture, *size))
     out[: size[0], : size[1]] = -7
     assert (out == -7).all()
+
+
+@given(pictures(), SIZES, st.data())
+@settings(deadline=None)
+def test_bands_laid_below_each_other_are_the_whole(
+    picture: Picture, size: tuple[int, int], data: st.DataObject
+) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, size[0]), max_size=4)))
+    floats = picture.astype(np.float32) - 100
+    edges = [0, *cuts, size[0]]
+    bands = [resize_bilinear(floats, *size, rows=band) for band in pairwise(edges)]
+
+    np.testing.assert_array_equal(np.concatenate(bands), resize_bilinear(floats, *size))

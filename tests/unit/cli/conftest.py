@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import structlog
 
+from tests.unit.client.scripted_detection import RunningDetection, running_detection
 from tests.unit.client.scripted_service import Running, running
 
 
 @pytest.fixture
 def served() -> Iterator[Running]:
     with running() as one:
+        yield one
+
+
+@pytest.fixture
+def served_detection() -> Iterator[RunningDetection]:
+    with running_detection() as one:
         yield one
 
 

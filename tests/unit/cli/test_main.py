@@ -4,13 +4,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import grpc
 import pytest
 
 from retinue.classification.v1 import classification_pb2 as pb
+from retinue.cli.arguments import NMS_KINDS
 from retinue.cli.main import main
+from retinue.client.detection_request import Nms
 from tests.unit.client.scripted_service import Running, result_for
 
 ENVIRONMENT = {"PYTHONPATH": ":".join(filter(None, sys.path))}
@@ -52,6 +54,16 @@ assert not heavy, heavy
         ["classify", "a.png", "--timeout-s", "inf"],
         ["classify", "a.png", "--server", "nowhere"],
         ["classify", "a.png", "--model", "@2"],
+        ["detect"],
+        ["detect", "a.png", "--score-threshold", "-0.1"],
+        ["detect", "a.png", "--iou", "nan"],
+        ["detect", "a.png", "--nms", "greedy"],
+        ["detect", "a.png", "--max", "0"],
+        ["detect", "a.png", "--class"],
+        ["detect", "a.png", "--tile", "31"],
+        ["detect", "a.png", "--tile", "64", "--overlap", "33"],
+        ["detect", "a.png", "--tile", "64", "--overlap", "-1"],
+        ["detect", "a.png", "--overlap", "8"],
         ["models", "import", "weights.pth"],
         ["models", "list", "--root", "no/such/folder"],
     ],
@@ -108,3 +120,8 @@ def test_an_interrupt_ends_quietly_with_the_code_that_shells_expect(served: Runn
         _, complaint = process.communicate(timeout=30)
     assert process.returncode == 130
     assert complaint == ""
+
+
+def test_the_kinds_of_nms_are_those_of_the_client() -> None:
+    """They are written twice, so that help needs no client."""
+    assert get_args(Nms) == NMS_KINDS

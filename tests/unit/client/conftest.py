@@ -3,6 +3,8 @@ from collections.abc import Iterator
 import pytest
 
 from retinue.client.classification import ClassificationClient
+from retinue.client.detection import DetectionClient
+from tests.unit.client.scripted_detection import RunningDetection, running_detection
 from tests.unit.client.scripted_service import Running, running
 
 
@@ -15,4 +17,16 @@ def served() -> Iterator[Running]:
 @pytest.fixture
 def client(served: Running) -> Iterator[ClassificationClient]:
     with ClassificationClient(served.address) as one:
+        yield one
+
+
+@pytest.fixture
+def served_detection() -> Iterator[RunningDetection]:
+    with running_detection() as one:
+        yield one
+
+
+@pytest.fixture
+def detector(served_detection: RunningDetection) -> Iterator[DetectionClient]:
+    with DetectionClient(served_detection.address) as one:
         yield one

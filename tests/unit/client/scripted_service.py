@@ -78,36 +78,42 @@ def _stream(
 
 
 @dataclass
-class ScriptedService(classification_pb2_grpc.ClassificationServiceServicer):
-    """Keeps what it was asked and answers by functions that a test may replace."""
+class Record:
+    """Keeps what a service was asked."""
 
-    on_classify: Callable[[Any, grpc.ServicerContext], Any] = _classify
-    on_batch: Callable[[Any, grpc.ServicerContext], Any] = _batch
-    on_stream: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]] = _stream
     requests: list[Any] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
     times_remaining_s: list[float | None] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     """For handlers that hang: set when the test is over."""
 
+    def keep(self, request: Any, context: grpc.ServicerContext) -> None:
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.times_remaining_s.append(context.time_remaining())
+
+
+@dataclass
+class ScriptedService(Record, classification_pb2_grpc.ClassificationServiceServicer):
+    """Keeps what it was asked and answers by functions that a test may replace."""
+
+    on_classify: Callable[[Any, grpc.ServicerContext], Any] = _classify
+    on_batch: Callable[[Any, grpc.ServicerContext], Any] = _batch
+    on_stream: Callable[[Iterator[Any], grpc.ServicerContext], Iterator[Any]] = _stream
+
     def Classify(self, request: pb.ClassifyRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
-        self._keep(request, context)
+        self.keep(request, context)
         return self.on_classify(request, context)
 
     def BatchClassify(self, request: pb.BatchClassifyRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        self._keep(request, context)
+        self.keep(request, context)
         return self.on_batch(request, context)
 
     def ClassifyStream(  # noqa: N802
         self, request_iterator: Iterator[pb.ClassifyStreamRequest], context: grpc.ServicerContext
     ) -> Iterator[Any]:
-        self._keep(None, context)
+        self.keep(None, context)
         yield from self.on_stream(request_iterator, context)
-
-    def _keep(self, request: Any, context: grpc.ServicerContext) -> None:
-        self.requests.append(request)
-        self.metadata.append(dict(context.invocation_metadata()))
-        self.times_remaining_s.append(context.time_remaining())
 
 
 @dataclass
@@ -137,16 +143,24 @@ class Running:
 @contextmanager
 def running(*, is_ready: bool = True) -> Iterator[Running]:
     """Serve a fresh scripted service on a free port."""
+    service = ScriptedService()
+    add = classification_pb2_grpc.add_ClassificationServiceServicer_to_server
+    with listening(lambda server: add(service, server), service.released, is_ready=is_ready) as address:
+        yield Running(service, address)
+
+
+@contextmanager
+def listening(add: Callable[[grpc.Server], None], released: threading.Event, *, is_ready: bool = True) -> Iterator[str]:
+    """Serve what is added, and its health, on a free port; give its address, and at the end release what hangs."""
     pool = ThreadPoolExecutor(max_workers=16)  # each connection's health watch holds one
     server = grpc.server(pool)
-    service = ScriptedService()
-    classification_pb2_grpc.add_ClassificationServiceServicer_to_server(service, server)
+    add(server)
     health_pb2_grpc.add_HealthServicer_to_server(Health(is_ready), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield Running(service, f"127.0.0.1:{port}")
+        yield f"127.0.0.1:{port}"
     finally:
-        service.released.set()
+        released.set()
         server.stop(None).wait()
         pool.shutdown()

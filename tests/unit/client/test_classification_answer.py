@@ -1,8 +1,8 @@
 import numpy as np
 
 from retinue.classification.v1 import classification_pb2 as pb
-from retinue.client.classification_answer import ImageInfo, read_classification
-from retinue.common.v1 import image_pb2
+from retinue.client.classification_answer import read_classification
+from retinue.client.image_info import ImageInfo
 from tests.unit.client.scripted_service import answer
 
 
@@ -35,9 +35,3 @@ def test_answers_with_arrays_can_be_compared() -> None:
 
 def test_the_picture_as_the_service_saw_it() -> None:
     assert read_classification(answer()).image_info == ImageInfo(40, 30, 6, True, "jpeg")
-
-
-def test_a_format_of_a_newer_service_is_none() -> None:
-    info = image_pb2.ImageInfo()
-    info.MergeFromString(b"\x28\x63")  # field 5, format, is 99
-    assert read_classification(pb.ClassifyResponse(image_info=info)).image_info.format is None

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from retinue.client.classification_request import ClassifyKeywords, parse_model, plan_classification
+from retinue.client.classification_request import ClassifyKeywords, plan_classification
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,3 @@ def test_none_is_the_default_of_every_keyword() -> None:
     )
     absent = plan_classification(10.0, 10_000, ClassifyKeywords())
     assert (given.model, given.options) == (absent.model, absent.options)
-
-
-@pytest.mark.parametrize("text", ["", "@", "@1", "pets@"])
-def test_a_model_without_a_name_or_version_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="name@version"):
-        parse_model(text)

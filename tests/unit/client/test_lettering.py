@@ -32,5 +32,16 @@ def test_both_ends_of_a_line_are_written() -> None:
     assert 284 <= columns[-1] <= 292
 
 
+def test_a_strip_of_a_texts_own_width_holds_all_of_it() -> None:
+    """No text on the right takes no room from the one on the left."""
+    lettering = Lettering(1.0)
+    assert lettering.width("") == 0
+    strip = np.zeros((24, lettering.width("red cell 0.97") + 8, 3), np.uint8)
+    lettering.write_line(strip, "red cell 0.97", colour=(255, 255, 255), margin=4)
+    wide = np.zeros((24, 400, 3), np.uint8)
+    lettering.write_line(wide, "red cell 0.97", colour=(255, 255, 255), margin=4)
+    np.testing.assert_array_equal(strip, wide[:, : strip.shape[1]])
+
+
 def test_accents_go_and_the_rest_is_marked() -> None:
     assert printable("Café №5 \x1b\n€") == "Cafe No5 ???"

@@ -85,6 +85,37 @@ def test_the_layout_of_the_picture_in_memory_does_not_matter() -> None:
         np.testing.assert_array_equal(resize_bilinear(view, 11, 5), resize_bilinear(np.array(view, order="C"), 11, 5))
 
 
+@pytest.mark.parametrize("rows", [(0, 20), (0, 1), (19, 20), (3, 11), (5, 5), (20, 20)])
+def test_some_rows_are_those_of_the_whole(rows: tuple[int, int]) -> None:
+    band = resize_bilinear(PICTURE, 20, 5, rows=rows)
+
+    assert band.shape == (rows[1] - rows[0], 5, 3)
+    np.testing.assert_array_equal(band, resize_bilinear(PICTURE, 20, 5)[slice(*rows)])
+
+
+def test_some_rows_go_to_the_top_of_out() -> None:
+    out = np.full((6, 8, 3), -1, np.float32)
+    resize_bilinear(PICTURE, 20, 5, rows=(7, 11), out=out)
+
+    np.testing.assert_array_equal(out[:4, :5], resize_bilinear(PICTURE, 20, 5)[7:11])
+    assert (out[4:] == -1).all()
+    assert (out[:, 5:] == -1).all()
+
+
+def test_floats_are_scaled_as_bytes_are() -> None:
+    for order in ("C", "F"):
+        floats = np.array(PICTURE, np.float32, order=order)  # type: ignore[call-overload] # a literal, in a loop
+        np.testing.assert_array_equal(resize_bilinear(floats, 11, 20), resize_bilinear(PICTURE, 11, 20))
+
+
+def test_nan_and_infinity_stay_where_they_are_blended() -> None:
+    row = np.array([[[0], [np.nan], [2], [3], [np.inf], [5]]], np.float32)
+    scaled = resize_bilinear(row, 1, 12)[0, :, 0]
+
+    assert np.isnan(scaled[1:5]).all()
+    assert scaled[5:7].tolist() == [2.25, 2.75]
+
+
 def test_the_picture_is_not_changed() -> None:
     picture = PICTURE.copy()
     resize_bilinear(picture, 20, 20)
@@ -125,7 +156,8 @@ def _read_only() -> NDArray[np.float32]:
     ("name", "change"),
     [
         ("picture", {"picture": PICTURE.astype(np.int8)}),
-        ("picture", {"picture": PICTURE.astype(np.float32)}),
+        ("picture", {"picture": PICTURE.astype(np.float64)}),
+        ("picture", {"picture": PICTURE.astype(np.float16)}),
         ("picture", {"picture": PICTURE.astype(np.uint16)}),
         ("picture", {"picture": PICTURE > 9}),
         ("picture", {"picture": PICTURE[..., 0]}),
@@ -143,6 +175,15 @@ def _read_only() -> NDArray[np.float32]:
         ("width", {"width": 0}),
         ("width", {"width": -(10**30)}),
         ("width", {"width": np.float32(3)}),
+        ("rows", {"rows": (0, 8)}),
+        ("rows", {"rows": (-1, 3)}),
+        ("rows", {"rows": (4, 3)}),
+        ("rows", {"rows": (0.0, 3)}),
+        ("rows", {"rows": (1,)}),
+        ("rows", {"rows": (1, 2, 3)}),
+        ("rows", {"rows": 3}),
+        ("rows", {"rows": "03"}),
+        ("out", {"out": np.zeros((2, 9, 3), np.float32), "rows": (3, 6)}),
         ("out", {"out": np.zeros((7, 9, 3))}),
         ("out", {"out": np.zeros((7, 9, 3), np.uint8)}),
         ("out", {"out": np.zeros((7, 9, 3), ">f4")}),

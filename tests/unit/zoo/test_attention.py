@@ -41,3 +41,12 @@ def test_the_form_that_is_exported_gives_the_same(monkeypatch: pytest.MonkeyPatc
 def test_heads_must_divide_the_hidden_size(heads: int) -> None:
     with pytest.raises(ValueError, match="no multiple of heads"):
         MultiHeadAttention(12, heads=heads)
+
+
+def test_sources_that_are_none_are_not_gathered_from() -> None:
+    torch.manual_seed(0)
+    attention = MultiHeadAttention(8, heads=2).eval()
+    query, sources = torch.randn(1, 3, 8), torch.randn(1, 4, 8)
+    is_source = torch.tensor([[True, False, True, False]])
+    alone = attention(query, sources[:, is_source[0]])
+    assert torch.allclose(attention(query, sources, is_source=is_source), alone, atol=1e-6)  # sums of another length

@@ -12,7 +12,7 @@ from retinue.zoo.export_faster_rcnn import export_faster_rcnn
 from retinue.zoo.faster_rcnn import FasterRcnn
 from retinue.zoo.faster_rcnn_policy import FasterRcnnPolicy
 from retinue.zoo.plain_trunk import PlainTrunk
-from tests.unit.zoo.two_stage import TwoStage
+from retinue.zoo.two_stage import TwoStage
 
 POLICY = FasterRcnnPolicy(
     short_side=64,
@@ -37,7 +37,10 @@ def _model() -> FasterRcnn:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("detector")
+    return export_tiny(tmp_path_factory.mktemp("detector"))
+
+
+def export_tiny(folder: Path) -> Path:
     exported = export_faster_rcnn(_model(), folder, POLICY)
     assert exported.deviation < 1e-4
     assert exported.levels == ("level_0", "level_1", "level_2")

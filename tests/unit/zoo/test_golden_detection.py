@@ -17,8 +17,8 @@ from retinue.zoo.export_detr import export_detr
 from retinue.zoo.export_faster_rcnn import export_faster_rcnn
 from retinue.zoo.recognition_detr import recognise_detr
 from retinue.zoo.recognition_faster_rcnn import recognise_faster_rcnn
+from retinue.zoo.two_stage import TwoStage
 from tests.unit.zoo.conftest import Outputs
-from tests.unit.zoo.two_stage import TwoStage
 
 GoldenDetection = Callable[[str], tuple[dict[str, torch.Tensor], Outputs]]
 

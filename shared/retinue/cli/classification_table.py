@@ -1,9 +1,10 @@
-"""Answers as a table for people, printed when all are there."""
+"""Classifications for people: a table, printed when all are there."""
 
 from pathlib import Path
 
 from rich.console import RenderableType
 
+from retinue.cli.problem import problem_text
 from retinue.cli.terminal import plain, plain_table, stdout_console
 from retinue.client.classification_answer import Classification
 from retinue.client.errors import ItemError
@@ -11,7 +12,7 @@ from retinue.client.errors import ItemError
 _COLUMNS = ("file", "label", "score", "unknown?", "ms")
 
 
-class AnswerTable:
+class ClassificationTable:
     """Collects results and prints them.
 
     Args:
@@ -28,8 +29,7 @@ class AnswerTable:
         name = plain(str(file))
         if isinstance(result, ItemError):
             self._has_problems = True
-            problem = plain(f"{result.reason or result.code.name}: {result.message}", style="red")
-            self._rows.append((name, "", "", "", "", problem))
+            self._rows.append((name, "", "", "", "", problem_text(result)))
             return
         unknown, duration = _unknown(result), f"{result.timings.total_s * 1e3:.1f}"
         if not result.labels:

@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retinue.client.classification_answer import (
-    Classification,
-    ImageInfo,
-    Label,
-    ScoredLabel,
-    Timings,
-)
-from retinue.client.drawing import draw_classification
+from retinue.client.classification_answer import Classification, Label, ScoredLabel
+from retinue.client.classification_drawing import draw_classification
+from retinue.client.image_info import ImageInfo
+from retinue.client.timings import Timings
 
 ANSWER = Classification(
     image_id="x",

@@ -2,11 +2,11 @@
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from retinue.client.classification_answer import Classification, ScoredLabel
+from retinue.client.drawing_pixels import checked_rgb, filled, resized
 from retinue.client.lettering import Colour, Lettering
 
 MIN_WIDTH_PX = 320
@@ -47,7 +47,7 @@ def draw_classification(pixels_rgb: NDArray[np.uint8], classification: Classific
     Raises:
         ValueError: the pixels have another shape or dtype, or there are none.
     """
-    picture = _fitted(_checked_rgb(pixels_rgb))
+    picture = _fitted(checked_rgb(pixels_rgb))
     width = picture.shape[1]
     unit = max(1.0, width / _UNIT_WIDTH_PX)
     parts = [picture]
@@ -57,33 +57,17 @@ def draw_classification(pixels_rgb: NDArray[np.uint8], classification: Classific
     return np.concatenate(parts)
 
 
-def _checked_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ValueError(
-            f"pixels are {pixels.dtype} {pixels.shape}, must be uint8 [height, width, 3] or [height, width]"
-        )
-    if pixels.size == 0:
-        raise ValueError(f"pixels have shape {pixels.shape}: there are none")
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
-
-
 def _fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the picture scaled to a readable size, on paper where it is too narrow even so."""
     height, width = pixels.shape[:2]
     scale = min(max(1.0, MIN_WIDTH_PX / width), MAX_SIDE_PX / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    if scale < 1:
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    elif scale > 1:
-        # Few pixels are shown as they are, as squares; more look better smooth.
-        kernel = cv2.INTER_NEAREST if scale >= 4 else cv2.INTER_CUBIC
-        pixels = cv2.resize(pixels, size, interpolation=kernel).astype(np.uint8, copy=False)
+    pixels = resized(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
     missing = max(0, MIN_WIDTH_PX - pixels.shape[1])
     return np.pad(pixels, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=_TRACK[0])
 
 
 def _banner(classification: Classification, width: int, unit: float) -> NDArray[np.uint8]:
-    banner = _filled(round(_BANNER * unit), width, _WARNING)
+    banner = filled(round(_BANNER * unit), width, _WARNING)
     score = "" if classification.unknown_score is None else f"score {classification.unknown_score:.3f}"
     Lettering(unit, is_bold=True).write_line(banner, "UNKNOWN", score, colour=_PAPER, margin=round(_MARGIN * unit))
     return banner
@@ -95,7 +79,7 @@ def _panel(classification: Classification, width: int, unit: float) -> NDArray[n
     note = "no label above the threshold" if not shown else f"and {more_count} more" if more_count else ""
     margin, line, row, gap = (round(size * unit) for size in (_MARGIN, _LINE, _ROW, _GAP))
     height = margin + len(shown) * (row + gap) + (line if note else 0) + line + margin // 2
-    panel = _filled(height, width, _PAPER)
+    panel = filled(height, width, _PAPER)
     top = margin
     for index, scored in enumerate(shown):
         colour = _DOUBTED if classification.is_unknown else _BEST if index == 0 else _OTHER
@@ -120,7 +104,3 @@ def _draw_row(row: NDArray[np.uint8], scored: ScoredLabel, colour: Colour, lette
     share = min(1.0, max(0.0, scored.score)) if math.isfinite(scored.score) else 0.0
     track[:, : round(track.shape[1] * share)] = colour
     lettering.write_line(row, scored.label.name, f"{scored.score:.1%}", colour=_INK, margin=margin)
-
-
-def _filled(height: int, width: int, colour: Colour) -> NDArray[np.uint8]:
-    return np.full((height, width, 3), colour, np.uint8)

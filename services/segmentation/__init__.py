@@ -1,0 +1,1 @@
+"""Segmentation: a picture in, a class for every pixel and the outlines of single things out."""

@@ -1,0 +1,214 @@
+"""What segmentation means: a picture becomes a row of the input, the model's maps become classes and single things."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retinue.ops import SeamMerger, plan_tiles, resize_bilinear, rle_encode_crop
+from retinue.runtime.backend import LoadGraph
+from retinue.runtime.contract import FREE, check_tensor
+from retinue.runtime.errors import BackendFailed, PackageInvalid
+from retinue.runtime.manifest import Manifest
+from retinue.runtime.package import Package
+from retinue.runtime.segmentation_manifest import InstanceManifest, ScaleInput, SegmentationManifest, StretchInput
+from retinue.runtime.view import Size
+from services.segmentation.codes import by_thresholds, class_masks, most_probable
+from services.segmentation.segmentations import (
+    Codes,
+    Floats,
+    Found,
+    Segmentation,
+    SegmentationItem,
+    SegmentationOptions,
+)
+from services.segmentation.things import class_sums, foreground_of, split, things_of
+
+_WARM_UP_SIDE_PX = 128
+_ANY = SegmentationOptions(thresholds=(), score_threshold=0.0, min_area_px=0, max_instances=9)
+_BAND_PIXELS = 1 << 20  # of maps that are scaled to the size of the picture at a time
+_PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+
+
+class SegmentationOutputs(NamedTuple):
+    """A model's maps for a batch: logits [batch, classes, height, width] and, where there is one, a guide."""
+
+    logits: Floats
+    guide: Floats | None
+
+
+class SegmentationPipeline:
+    """One segmentation model of either family.
+
+    Pictures share a batch only where their inputs are of one size.
+
+    Args:
+        package: its manifest and files.
+        load: loads a graph of the package.
+
+    Raises:
+        PackageInvalid: the graph is not what the manifest says, or the package is none of segmentation.
+    """
+
+    def __init__(self, package: Package, load: LoadGraph) -> None:
+        self.manifest = manifest = segmentation_manifest_of(package.manifest)
+        self._policy: ScaleInput | StretchInput = manifest.input
+        self._splitting = manifest.output.splitting if isinstance(manifest, InstanceManifest) else None
+        self._graph = load("model.onnx")
+        self.provider = self._graph.provider
+        is_free = isinstance(self._policy, ScaleInput)
+        sides = (FREE, FREE) if isinstance(self._policy, ScaleInput) else (self._policy.height, self._policy.width)
+        check_tensor(manifest, "input", self._graph.inputs, self._policy.tensor, "uint8", (FREE, *sides, 3))
+        shape = (None, len(manifest.labels), None, None) if is_free else (None, len(manifest.labels), *sides)
+        check_tensor(manifest, "output", self._graph.outputs, manifest.output.logits, "float", shape)
+        self._output_names = [manifest.output.logits]
+        if self._splitting is not None and self._splitting.guide is not None:
+            self._output_names.append(self._splitting.guide)
+            check_tensor(manifest, "output", self._graph.outputs, self._splitting.guide, "float", (None, 1, None, None))
+
+        self._ready_operations()
+
+    def warm_up_buckets(self) -> Sequence[Hashable]:
+        """Return the size of the input for a small picture."""
+        return [self._input_size((_WARM_UP_SIDE_PX, _WARM_UP_SIDE_PX), is_window=False)]
+
+    def bucket(self, item: SegmentationItem) -> Hashable:
+        """Return height and width of the input for an item."""
+        return self._input_size(item.view.size, is_window=item.is_window)
+
+    def allocate(self, bucket: Hashable, row_count: int) -> NDArray[np.uint8]:
+        """Return uint8 [row_count, height, width, 3]."""
+        if not isinstance(bucket, tuple):
+            raise TypeError(f"{bucket!r} is no bucket of this pipeline")
+        return np.zeros((row_count, *bucket, 3), np.uint8)
+
+    def decode(self, item: SegmentationItem) -> NDArray[np.uint8]:
+        """Return the upright pixels, uint8 [height, width, 3] RGB."""
+        return item.view.pixels()
+
+    def prepare(self, pixels: NDArray[np.uint8], rows: NDArray[np.uint8], index: int) -> None:
+        """Scale the picture to the input, as the model's manifest says."""
+        row, policy = rows[index], self._policy
+        height, width = row.shape[:2]
+        if pixels.shape == row.shape:
+            row[...] = pixels
+        elif policy.antialias:
+            row[...] = Image.fromarray(pixels).resize((width, height), _PILLOW[policy.kernel])
+        else:
+            cv2.resize(pixels, (width, height), dst=row, interpolation=_OPENCV[policy.kernel])
+
+    def run(self, rows: NDArray[np.uint8], count: int) -> SegmentationOutputs:
+        """Return the maps of the first rows."""
+        logits, *guide = self._graph.run({self._policy.tensor: rows[:count]}, self._output_names)
+        wanted = (count, len(self.manifest.labels), *rows.shape[1:3])
+        if logits.shape != wanted or (guide and guide[0].shape != (count, 1, *wanted[2:])):
+            raise BackendFailed(f"the model's maps are {[list(map_.shape) for map_ in (logits, *guide)]}, not {wanted}")
+        return SegmentationOutputs(logits, guide[0] if guide else None)
+
+    def finish(self, items: Sequence[SegmentationItem], outputs: SegmentationOutputs) -> list[Segmentation]:
+        """Return what each caller asked for."""
+        guides = [None] * len(items) if outputs.guide is None else list(outputs.guide[:, 0])
+        return [
+            self._answer(item, logits, guide) for item, logits, guide in zip(items, outputs.logits, guides, strict=True)
+        ]
+
+    def _answer(self, item: SegmentationItem, logits: Floats, guide: Floats | None) -> Segmentation:
+        if not np.isfinite(logits).all() or (guide is not None and not np.isfinite(guide).all()):
+            raise BackendFailed("the model's maps are not finite")
+        size = item.view.size
+        found = None if self._splitting is None else self._found(logits, guide, item)
+        if item.is_blended:
+            probabilities = np.ascontiguousarray(self._probabilities(logits).transpose(1, 2, 0))
+            return Segmentation(self.manifest, np.empty((0, 0), np.uint8), found, probabilities)
+        bands = [self._codes(band, item.options) for band in _bands(logits, size)]
+        return Segmentation(self.manifest, bands[0] if len(bands) == 1 else np.concatenate(bands), found)
+
+    def _codes(self, logits: Floats, options: SegmentationOptions) -> Codes:
+        if options.is_exclusive:
+            return most_probable(logits)
+        return by_thresholds(self._probabilities(logits), options.thresholds)
+
+    def _found(self, logits: Floats, guide: Floats | None, item: SegmentationItem) -> Found:
+        """Return the single things, found at the size of the picture."""
+        if self._splitting is None:
+            raise TypeError("a semantic model does not tell things apart")
+        size = item.view.size
+        bands = _bands(logits, size)
+        foreground = np.concatenate([foreground_of(self._probabilities(band)) for band in bands])
+        if guide is not None:
+            guide = np.concatenate([band[0] for band in _bands(guide[None], size)])
+            if self._splitting.method == "boundary":
+                guide = _sigmoid(guide)
+        # What is cut by the edge of a window may be larger than what is seen of it.
+        min_area_px = 0 if item.is_window else item.options.min_area_px
+        label_map = split(foreground, guide, self._splitting, min_area_px)
+        sums = np.zeros((int(label_map.max(initial=0)), len(logits) + 1))
+        top = 0
+        for band in _bands(logits, size):
+            own = class_sums(label_map[top : top + band.shape[1]], self._probabilities(band))
+            sums[: len(own)] += own
+            top += band.shape[1]
+        return Found(label_map, sums)
+
+    def _probabilities(self, logits: Floats) -> Floats:
+        if self.manifest.output.activation == "sigmoid":
+            return _sigmoid(logits)
+        shifted: Floats = np.exp(logits - logits.max(axis=0))
+        shifted /= shifted.sum(axis=0)
+        return shifted
+
+    def _ready_operations(self) -> None:
+        """Load, or compile, what comes after the graph, so that no caller waits for it."""
+        spot = np.zeros((8, 8), np.float32)
+        spot[2:6, 2:6] = 1
+        codes = most_probable(np.stack([1 - spot, spot]))
+        class_masks(codes, 2)
+        resize_bilinear(spot[..., None], 9, 9)
+        if self._splitting is not None:
+            guide = None if self._splitting.guide is None else 1 - spot
+            found = split(spot, guide, self._splitting, 0)
+            for thing in things_of(Found(found, class_sums(found, np.stack([1 - spot, spot]))), _ANY):
+                rle_encode_crop(thing.crop.mask, 0, 0, 8, 8)
+            SeamMerger().add(plan_tiles(8, 8, 8)[0], found)
+
+    def _input_size(self, size: Size, *, is_window: bool) -> Size:
+        policy = self._policy
+        if isinstance(policy, StretchInput):
+            return policy.height, policy.width
+        if is_window:
+            return size
+        height, width = size
+        factor = min(policy.factor, (policy.max_pixels / (height * width)) ** 0.5)
+        return max(1, int(height * factor)), max(1, int(width * factor))
+
+
+def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:
+    """Return a manifest as that of a segmentation model.
+
+    Raises:
+        PackageInvalid: it is of another task.
+    """
+    if isinstance(manifest, SegmentationManifest):
+        return manifest
+    raise PackageInvalid(f"{manifest.name}@{manifest.version}: task {manifest.task} is not served here")
+
+
+def _bands(maps: Floats, size: Size) -> Iterator[Floats]:
+    """Yield maps [layers, height, width] at the size of the picture, so many rows at a time that memory stays small."""
+    if maps.shape[1:] == size:
+        yield maps
+        return
+    height, width = size
+    step = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, step):
+        rows = (top, min(top + step, height))
+        yield np.stack([resize_bilinear(layer[..., None], height, width, rows=rows)[..., 0] for layer in maps])
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # of what is far below 0 the exponential is infinite, and its inverse 0
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)

@@ -1,0 +1,111 @@
+"""What the blocking clients share: a channel to one service, and the three ways to send it pictures."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, checked_timeout_s
+from retinue.client.channel import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, Target, open_channel
+from retinue.client.errors import ItemError, call_failed
+from retinue.client.pictures import Picture, PictureSource
+from retinue.client.request_plan import RequestPlan
+from retinue.client.results import read_result, read_results
+from retinue.client.stream import stream_in_order
+
+Single = TypeVar("Single")
+Batched = TypeVar("Batched")
+Streamed = TypeVar("Streamed")
+Answer = TypeVar("Answer")
+
+
+class ServiceClient:
+    """A client of one service. Threads may share one; close it or use it in a `with`.
+
+    Args:
+        target: where the service is, see `Target`.
+        credentials: for TLS; plain text without.
+        timeout_s: deadline of a call that names none, seconds, above 0.
+        stream_timeout_s: deadline of a whole stream, seconds, above 0.
+        max_message_bytes: largest message in either direction; the service has a limit of its own.
+
+    Raises:
+        ValueError: the target, a deadline or the limit cannot be used.
+    """
+
+    def __init__(
+        self,
+        target: Target = DEFAULT_TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        stream_timeout_s: float = DEFAULT_STREAM_TIMEOUT_S,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._timeout_s = checked_timeout_s(timeout_s)
+        self._stream_timeout_s = checked_timeout_s(stream_timeout_s, "stream_timeout_s")
+        self._max_message_bytes = max_message_bytes
+        self._channel = open_channel(target, credentials=credentials, max_message_bytes=max_message_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; calls under way are cancelled."""
+        self._channel.close()
+
+    def _ask(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[Single, Any]",
+        image: PictureSource | Picture,
+        plan: RequestPlan[Single, Batched, Streamed],
+        read: Callable[[Any], Answer],
+    ) -> Answer:
+        request = plan.single(image)
+        try:
+            response = method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
+        except grpc.RpcError as error:
+            raise call_failed(error, plan.call.request_id) from error
+        return read(response)
+
+    def _ask_batch(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[Batched, Any]",
+        images: Sequence[PictureSource | Picture],
+        plan: RequestPlan[Single, Batched, Streamed],
+        read: Callable[[Any], Answer],
+    ) -> list[Answer | ItemError]:
+        request, refusals = plan.batched(images)
+        if None not in refusals:
+            return [refusal for refusal in refusals if refusal is not None]
+        try:
+            response = method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
+        except grpc.RpcError as error:
+            raise call_failed(error, plan.call.request_id) from error
+        return read_results(response.results, refusals, read, plan.call.request_id)
+
+    def _ask_stream(
+        self,
+        method: "grpc.StreamStreamMultiCallable[Streamed, Any]",
+        images: Iterable[PictureSource | Picture],
+        plan: RequestPlan[Single, Batched, Streamed],
+        read: Callable[[Any], Answer],
+        max_in_flight: int,
+    ) -> Generator[Answer | ItemError]:
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight is {max_in_flight}, must be at least 1")
+        return stream_in_order(
+            method,
+            images,
+            build=plan.streamed,
+            read=lambda response: read_result(response.result, read, plan.call.request_id),
+            call=plan.call,
+            stream_timeout_s=self._stream_timeout_s,
+            max_in_flight=max_in_flight,
+        )

@@ -1,0 +1,105 @@
+"""What the clients for an event loop share: as `service_client`, method by method."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, checked_timeout_s
+from retinue.client.channel import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, Target, open_async_channel
+from retinue.client.errors import ItemError, call_failed
+from retinue.client.pictures import Picture, PictureSource
+from retinue.client.request_plan import RequestPlan
+from retinue.client.results import read_result, read_results
+from retinue.client.stream_async import stream_in_order_async
+
+Single = TypeVar("Single")
+Batched = TypeVar("Batched")
+Streamed = TypeVar("Streamed")
+Answer = TypeVar("Answer")
+
+
+class AsyncServiceClient:
+    """As `ServiceClient`, for one event loop: make it where that loop runs.
+
+    Files are read in threads, so that the loop never waits for a disk.
+    """
+
+    def __init__(
+        self,
+        target: Target = DEFAULT_TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        stream_timeout_s: float = DEFAULT_STREAM_TIMEOUT_S,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._timeout_s = checked_timeout_s(timeout_s)
+        self._stream_timeout_s = checked_timeout_s(stream_timeout_s, "stream_timeout_s")
+        self._max_message_bytes = max_message_bytes
+        self._channel = open_async_channel(target, credentials=credentials, max_message_bytes=max_message_bytes)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; calls under way are cancelled."""
+        await self._channel.close()
+
+    async def _ask(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[Single, Any]",
+        image: PictureSource | Picture,
+        plan: RequestPlan[Single, Batched, Streamed],
+        read: Callable[[Any], Answer],
+    ) -> Answer:
+        request = await asyncio.to_thread(plan.single, image)
+        try:
+            response = await method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
+        except grpc.RpcError as error:
+            raise call_failed(error, plan.call.request_id) from error
+        return read(response)
+
+    async def _ask_batch(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[Batched, Any]",
+        images: Sequence[PictureSource | Picture],
+        plan: RequestPlan[Single, Batched, Streamed],
+        read: Callable[[Any], Answer],
+    ) -> list[Answer | ItemError]:
+        request, refusals = await asyncio.to_thread(plan.batched, images)
+        if None not in refusals:
+            return [refusal for refusal in refusals if refusal is not None]
+        try:
+            response = await method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
+        except grpc.RpcError as error:
+            raise call_failed(error, plan.call.request_id) from error
+        return read_results(response.results, refusals, read, plan.call.request_id)
+
+    def _ask_stream(
+        self,
+        method: "grpc.aio.StreamStreamMultiCallable[Streamed, Any]",
+        images: Iterable[PictureSource | Picture] | AsyncIterable[PictureSource | Picture],
+        plan: RequestPlan[Single, Batched, Streamed],
+        read: Callable[[Any], Answer],
+        max_in_flight: int,
+    ) -> AsyncGenerator[Answer | ItemError]:
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight is {max_in_flight}, must be at least 1")
+        return stream_in_order_async(
+            method,
+            images,
+            build=plan.streamed,
+            read=lambda response: read_result(response.result, read, plan.call.request_id),
+            call=plan.call,
+            stream_timeout_s=self._stream_timeout_s,
+            max_in_flight=max_in_flight,
+        )

@@ -1,0 +1,126 @@
+"""What `model.yaml` says of a segmentation model, by family."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from retinue.runtime.manifest import Manifest, Part
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+class ScaleInput(Part):
+    """A picture is scaled by a factor, or not at all, and is the whole of the input: its sides are free.
+
+    Normalisation is inside the graph, whose input is uint8 [batch, height, width, 3].
+    """
+
+    tensor: str = Field(default="image", description="Name of the graph's input.")
+    fit: Literal["scale"] = Field(default="scale", description="Both sides are scaled by the factor, rounded down.")
+    factor: float = Field(default=1.0, gt=0, le=16, description="What sides are multiplied by.")
+    max_pixels: int = Field(
+        default=4_194_304, ge=1024, description="Pictures that would have more are scaled down to so many; tile them."
+    )
+    kernel: Literal["bilinear", "bicubic"] = Field(
+        default="bilinear", description="Interpolation kernel. With antialias Pillow's, without OpenCV's."
+    )
+    antialias: bool = Field(default=True, description="Whether the kernel is widened when shrinking.")
+
+
+class StretchInput(Part):
+    """Both sides of a picture are scaled to an input of one size."""
+
+    tensor: str = Field(default="image", description="Name of the graph's input, uint8 [batch, height, width, 3].")
+    fit: Literal["stretch"] = Field(default="stretch", description="Both sides scaled to the input, aspect lost.")
+    height: Side = Field(description="Height of the input, pixels.")
+    width: Side = Field(description="Width of the input, pixels.")
+    kernel: Literal["bilinear", "bicubic"] = Field(
+        default="bilinear", description="Interpolation kernel. With antialias Pillow's, without OpenCV's."
+    )
+    antialias: bool = Field(default=True, description="Whether the kernel is widened when shrinking.")
+
+
+class TilePolicy(Part):
+    """How a picture is looked at tile by tile where a request does not say."""
+
+    tile_size_px: int = Field(default=512, ge=32, le=8192, description="Side of a tile, pixels of the picture.")
+    overlap_px: int = Field(default=64, ge=0, description="How far neighbours overlap; best the receptive field.")
+
+    @model_validator(mode="after")
+    def _overlap_leaves_a_middle(self) -> "TilePolicy":
+        if self.overlap_px > self.tile_size_px // 2:
+            raise ValueError(f"overlap_px {self.overlap_px} is above half of tile_size_px {self.tile_size_px}")
+        return self
+
+
+class SemanticOutput(Part):
+    """The output contract of the family `semantic`."""
+
+    logits: str = Field(
+        default="logits", description="Name of the output, float32 [batch, classes, height, width] of the input's size."
+    )
+    activation: Literal["softmax", "sigmoid"] = Field(
+        default="softmax", description="softmax: a pixel is of one class. sigmoid: of any number of them."
+    )
+    threshold: Share | None = Field(
+        default=None, description="A pixel is of a class from this probability on; none: of the most probable one."
+    )
+
+    @model_validator(mode="after")
+    def _sigmoid_needs_a_threshold(self) -> "SemanticOutput":
+        if self.activation == "sigmoid" and self.threshold is None:
+            raise ValueError("threshold is required with activation: sigmoid")
+        return self
+
+
+class Splitting(Part):
+    """How foreground becomes single things."""
+
+    method: Literal["boundary", "distance"] = Field(
+        description="boundary: the guide is the logit of a boundary. distance: it peaks inside each thing."
+    )
+    guide: str | None = Field(
+        default=None, description="Name of the output, float32 [batch, 1, height, width]. distance: may be left out."
+    )
+    interior_threshold: Share = Field(default=0.5, description="Pixels of at least so much foreground are looked at.")
+    guide_threshold: float | None = Field(default=None, ge=0, description="See `retinue.ops.split_instances`.")
+    min_marker_area_px: int = Field(default=10, ge=0, description="Smaller seeds are none, pixels.")
+    min_area_px: int = Field(default=10, ge=0, description="Smaller things are left out, pixels.")
+    score_threshold: Share = Field(default=0.0, description="Things that score less are left out.")
+
+    @model_validator(mode="after")
+    def _boundary_needs_a_guide(self) -> "Splitting":
+        if self.method == "boundary" and self.guide is None:
+            raise ValueError("guide is required with method: boundary")
+        return self
+
+
+class InstanceOutput(SemanticOutput):
+    """The output contract of the family `instance`."""
+
+    splitting: Splitting = Field(description="How foreground becomes single things.")
+
+
+class SemanticManifest(Manifest):
+    """The whole of a semantic model's `model.yaml`."""
+
+    task: Literal["segmentation"] = Field(description="Which service it belongs to.")
+    family: Literal["semantic"] = Field(description="How its outputs are to be read.")
+    input: ScaleInput | StretchInput = Field(description="How a picture becomes the input.", discriminator="fit")
+    output: SemanticOutput = Field(default_factory=SemanticOutput, description="What the graph gives back.")
+    tiles: TilePolicy = Field(default_factory=TilePolicy, description="How large pictures are looked at.")
+
+
+class InstanceManifest(Manifest):
+    """The whole of an instance model's `model.yaml`."""
+
+    task: Literal["segmentation"] = Field(description="Which service it belongs to.")
+    family: Literal["instance"] = Field(description="How its outputs are to be read.")
+    labels: tuple[str, ...] = Field(min_length=2, description="Names of the classes, by class id; 0 is background.")
+    input: ScaleInput | StretchInput = Field(description="How a picture becomes the input.", discriminator="fit")
+    output: InstanceOutput = Field(description="What the graph gives back.")
+    tiles: TilePolicy = Field(default_factory=TilePolicy, description="How large pictures are looked at.")
+
+
+SegmentationManifest = SemanticManifest | InstanceManifest

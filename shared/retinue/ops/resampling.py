@@ -64,7 +64,7 @@ def resize_bilinear(
     return target[: shape[0], :columns]
 
 
-def _band(rows: tuple[int, int], full: int) -> tuple[int, int]:
+def _band(rows: object, full: int) -> tuple[int, int]:
     if not isinstance(rows, (tuple, list)) or len(rows) != 2:
         raise ValueError(f"rows: must be two numbers, got {rows!r}")
     first, last = (whole_number(row, "rows", at_least=0) for row in rows)

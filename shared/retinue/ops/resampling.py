@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from retinue.ops._arrays import native, whole_number
 from retinue.ops._kernel import kernel
 
+_MOST_A_SIDE = 1 << 24  # up to here float32 counts in ones
+
 
 def resize_bilinear(
     picture: NDArray[Any],
@@ -21,8 +23,8 @@ def resize_bilinear(
 
     Args:
         picture: (h, w, c) uint8 or float32, at least one pixel and one channel.
-        height: of the result, at least 1.
-        width: of the result, at least 1.
+        height: of the result, 1 to 2^24.
+        width: of the result, 1 to 2^24.
         rows: which rows of the result are wanted, the first and the one after the last; None for all. A large result
             can be made in parts by that, each as it would be in the whole.
         out: (at least the rows, at least width, c) float32, C-contiguous, aligned and writeable: the result is written
@@ -32,7 +34,7 @@ def resize_bilinear(
         (rows, width, c) float32, in the range of the picture up to two roundings; a view of `out` where that is given.
 
     Raises:
-        ValueError: an argument is of another shape or dtype, a size is below 1, or rows are not of the result.
+        ValueError: an argument is of another shape or dtype, a size is out of range, or rows are not of the result.
 
     Notes:
         No float copy of the picture is made: memory is that of the result and of two of its rows. NaN and infinity
@@ -48,7 +50,7 @@ def resize_bilinear(
     source: NDArray[Any] = native(np.asarray(picture))
     if source.dtype not in (np.uint8, np.float32) or source.ndim != 3 or not source.size:
         raise ValueError(f"picture: must be (h, w, c) uint8 or float32, not empty, got {source.dtype} {source.shape}")
-    full, columns = whole_number(height, "height", at_least=1), whole_number(width, "width", at_least=1)
+    full, columns = _side(height, "height"), _side(width, "width")
     first, last = (0, full) if rows is None else _band(rows, full)
     shape = (last - first, columns, source.shape[2])
     target = np.empty(shape, np.float32) if out is None else out
@@ -62,6 +64,13 @@ def resize_bilinear(
         )
     _resize(source, full, columns, first, last, target)
     return target[: shape[0], :columns]
+
+
+def _side(length: int, name: str) -> int:
+    side = whole_number(length, name, at_least=1)
+    if side > _MOST_A_SIDE:
+        raise ValueError(f"{name}: must be at most {_MOST_A_SIDE}, got {length!r}")
+    return side
 
 
 def _band(rows: object, full: int) -> tuple[int, int]:

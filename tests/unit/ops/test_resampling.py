@@ -175,6 +175,8 @@ def _read_only() -> NDArray[np.float32]:
         ("width", {"width": 0}),
         ("width", {"width": -(10**30)}),
         ("width", {"width": np.float32(3)}),
+        ("width", {"width": 2**24 + 1}),
+        ("height", {"height": 10**30, "rows": (0, 1), "out": np.zeros((1, 9, 3), np.float32)}),
         ("rows", {"rows": (0, 8)}),
         ("rows", {"rows": (-1, 3)}),
         ("rows", {"rows": (4, 3)}),

@@ -97,7 +97,8 @@ class Tiled:
             try:
                 self._answer = self._looked_at()
             except RetinueError as error:
-                self._error = error
+                # A traceback holds frames, they the decoded picture, and this, which holds the error: a cycle.
+                self._error = error.with_traceback(None)
         return self._error
 
     def _looked_at(self) -> Detections:

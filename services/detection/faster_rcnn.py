@@ -113,6 +113,8 @@ class FasterRcnn:
             parts.append(anchors_at(anchors[start : start + count], feature, steps, cells))
             levels.append(np.full(count, level))
             start += count
+        if start != len(anchors):
+            raise BackendFailed(f"the first graph gave {len(anchors)} anchors, where the manifest speaks of {start}")
         boxes = clip_boxes(decode_boxes(deltas, np.concatenate(parts), weights=policy.weights), *size)
         scores = sigmoid(logits)
         kept = drop_small_boxes(boxes, policy.min_side_px)

@@ -67,9 +67,7 @@ def _matrix(boxes, scores, best_first, may_meet, sigma):  # type: ignore[no-unty
         for rank, i in enumerate(best_first)
         for j in best_first[:rank]
     }
-    largest = {
-        j: max((overlap[k, j] for k in best_first[:rank]), default=0.0) for rank, j in enumerate(best_first)
-    }
+    largest = {j: max((overlap[k, j] for k in best_first[:rank]), default=0.0) for rank, j in enumerate(best_first)}
     lowered = list(scores)
     for rank, i in enumerate(best_first):
         for j in best_first[:rank]:

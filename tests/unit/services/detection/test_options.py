@@ -101,7 +101,11 @@ def test_shares_reach_from_0_to_1(manifest: DetectionManifest, name: str, number
 @pytest.mark.parametrize(
     ("asked", "field"),
     [
-        *[({name: bad}, f"options.{name}") for name in ("score_threshold", "iou_threshold") for bad in (-0.1, 1.1, NAN, INF, -INF)],
+        *[
+            ({name: bad}, f"options.{name}")
+            for name in ("score_threshold", "iou_threshold")
+            for bad in (-0.1, 1.1, NAN, INF, -INF)
+        ],
         *[({"sigma": bad}, "options.sigma") for bad in (0.0, -0.0, -1.0, NAN, INF, -INF)],
         *[({"max_detections": bad}, "options.max_detections") for bad in (0, -1, -(2**31))],
         *[({"nms_kind": bad}, "options.nms_kind") for bad in (7, -1, 2**31 - 1)],
@@ -115,7 +119,9 @@ def test_what_is_out_of_range_is_named(manifest: DetectionManifest, asked: Any, 
     assert len(problem) < 200
 
 
-def test_a_class_that_is_not_there_is_told_with_what_is(manifest: DetectionManifest, two_stage: DetectionManifest) -> None:
+def test_a_class_that_is_not_there_is_told_with_what_is(
+    manifest: DetectionManifest, two_stage: DetectionManifest
+) -> None:
     assert refusal(options_of, pb.DetectionOptions(class_ids=[5]), manifest)[1] == "is 5; 0 to 4 are allowed"
     assert refusal(options_of, pb.DetectionOptions(class_ids=[3]), two_stage)[1] == "is 3; 1 to 2 are allowed"
 

@@ -98,7 +98,9 @@ def test_a_score_that_is_lowered_below_the_threshold_is_left_out(kind: NmsKind) 
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.7, 1.0])
 def test_a_score_at_the_threshold_is_kept(kind: NmsKind, threshold: float) -> None:
     """Whether float32 makes it a little more or a little less than what the manifest says."""
-    kept, _ = suppressed(candidates_of([[0, 0, 9, 9]], [0], [threshold]), options_with(nms=kind, score_threshold=threshold))
+    kept, _ = suppressed(
+        candidates_of([[0, 0, 9, 9]], [0], [threshold]), options_with(nms=kind, score_threshold=threshold)
+    )
     assert kept.tolist() == [0]
 
 

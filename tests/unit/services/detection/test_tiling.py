@@ -56,7 +56,9 @@ def tables(tmp_path: Path) -> Iterator[DetectionEngine]:
         yield one
 
 
-def tiling(tile_size_px: int = 64, overlap_px: int = 12, *, is_whole_picture_added: bool = False, **merge: Any) -> Tiling:
+def tiling(
+    tile_size_px: int = 64, overlap_px: int = 12, *, is_whole_picture_added: bool = False, **merge: Any
+) -> Tiling:
     return Tiling(
         tile_size_px,
         overlap_px,

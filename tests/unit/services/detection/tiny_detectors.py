@@ -63,7 +63,8 @@ def yolo_graph(
         batch: fixed to a number, as exporters leave it, or free.
         policy: of the input, if it is not 64 x 64.
         is_poisonable: whether a white picture gets NaN.
-        wrong: ``outputs`` or ``inputs``, to be wrong on purpose, or ``wrong_rows``: tells one row too many.
+        wrong: ``outputs`` or ``inputs``, to be wrong on purpose, ``wrong_rows``: tells every row twice, or ``is_open``:
+            leaves open what it gives.
     """
     own = letterbox() | (policy or {})
     is_planar, make = own.get("layout", "nchw") == "nchw", GraphMaker()
@@ -88,6 +89,10 @@ def yolo_graph(
     out_shape: Sequence[int | str] = [batch, *rows.shape]
     if form == "anchor_free":
         out, out_shape = make("Transpose", out, perm=[0, 2, 1]), [batch, rows.shape[1], len(rows)]
+    if wrong.get("is_open"):  # its shape is known when it runs, and not before
+        nothing = make("Reshape", make("Cast", boxes, to=TensorProto.INT64), make.constant([-1], np.int64))
+        least = make("ReduceMax", nothing, axes=[0], keepdims=1)
+        out = make("Reshape", out, make("Add", make("Shape", out), least))
     make.named("output0", out)
     return make.model(
         {"images": (dtype, shape)} | wrong.get("inputs", {}), wrong.get("outputs", {"output0": ("float32", out_shape)})
@@ -152,10 +157,11 @@ def rpn_graph(*, per_level: int = 40, pixels: str = "uint8", is_poisonable: bool
     make = GraphMaker()
     picture = masked_pixels(make, "image", "size")
     kept: list[list[str]] = [[], [], []]
-    for level, stride in enumerate(STRIDES):
-        means = make("AveragePool", picture, kernel_shape=[stride, stride], strides=[stride, stride])
-        if level == 0:
-            make.named("p8", means)
+    means = make("AveragePool", picture, kernel_shape=[STRIDES[0]] * 2, strides=[STRIDES[0]] * 2)
+    make.named("p8", means)
+    for level in range(len(STRIDES)):
+        if level > 0:  # every second cell, as torchvision's extra level
+            means = make("MaxPool", means, kernel_shape=[1, 1], strides=[2, 2])
         cells = make("Transpose", means, perm=[0, 2, 3, 1])  # [batch, rows, columns, 3]
         pair = make("Gather", cells, make.constant([0, 1], np.int64), axis=3)
         logits = make("Reshape", make("Sub", pair, make.constant(96)), make.constant([0, -1], np.int64))
@@ -281,9 +287,7 @@ def write_yolo(root: Path, table: ArrayLike, form: str = "anchor_free", **change
     policy = letterbox() | (changes.get("policy") or {})
     output = {"form": form, "selection": changes.pop("selection", {"score_threshold": 0.0})}
     graph = changes.pop("model", None) or yolo_graph(table, form, **changes)
-    return write_detector(
-        root, family="yolo", graphs={"model.onnx": graph}, policy=policy, output=output, **manifest
-    )
+    return write_detector(root, family="yolo", graphs={"model.onnx": graph}, policy=policy, output=output, **manifest)
 
 
 def write_squares(root: Path, name: str = "squares", **selection: Any) -> Path:
@@ -304,16 +308,17 @@ def write_detr(root: Path, logits: ArrayLike, boxes: ArrayLike, **changes: Any) 
     policy = shorter_side(pixels="float32") | changes.pop("policy", {})
     output = changes.pop("output", {})
     graph = changes.pop("model", None) or detr_graph(logits, boxes, **changes)
-    return write_detector(
-        root, family="detr", graphs={"model.onnx": graph}, policy=policy, output=output, **manifest
-    )
+    return write_detector(root, family="detr", graphs={"model.onnx": graph}, policy=policy, output=output, **manifest)
 
 
 def write_two_stage(root: Path, *, rpn: bytes | None = None, head: bytes | None = None, **changes: Any) -> Path:
     return write_detector(
         root,
         family="faster_rcnn",
-        graphs={"rpn.onnx": rpn or rpn_graph(), "head.onnx": head or head_graph()},
+        graphs={
+            "rpn.onnx": rpn_graph() if rpn is None else rpn,
+            "head.onnx": head_graph() if head is None else head,
+        },
         policy=shorter_side() | changes.pop("policy", {}),
         output=two_stage_output(**changes.pop("output", {})),
         **{"labels": ("nothing", "ring", "disc"), **changes},

@@ -45,19 +45,18 @@ class HeldPicture:
         return self._pixels
 
 
+def idle_engine(
+    pipeline: DetectionPipeline, *, workers: int = 1, max_batch_size: int = 4, max_queue_items: int = 64
+) -> Engine[DetectionItem, Detections]:
+    """Return an engine that is not started."""
+    observer = Metrics(CollectorRegistry()).engine_observer("tiny", "1")
+    return Engine(pipeline.manifest, pipeline, EngineSize(workers, max_batch_size, max_queue_items, 2**20), observer)
+
+
 @contextmanager
-def running_engine(
-    pipeline: DetectionPipeline,
-    *,
-    workers: int = 1,
-    max_batch_size: int = 4,
-    max_queue_items: int = 64,
-    observer: Any = None,
-) -> Iterator[Engine[DetectionItem, Detections]]:
+def running_engine(pipeline: DetectionPipeline, **size: Any) -> Iterator[Engine[DetectionItem, Detections]]:
     """Run an engine until the block is left."""
-    observer = observer or Metrics(CollectorRegistry()).engine_observer("tiny", "1")
-    size = EngineSize(workers, max_batch_size, max_queue_items, 2**20)
-    engine: Engine[DetectionItem, Detections] = Engine(pipeline.manifest, pipeline, size, observer)
+    engine = idle_engine(pipeline, **size)
     engine.start()
     try:
         yield engine

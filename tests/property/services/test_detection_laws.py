@@ -184,7 +184,7 @@ def test_fewer_detections_are_the_first_of_more(
     is_whole_picture_added=st.booleans(),
 )
 @settings(max_examples=40, deadline=None)
-def test_one_tile_is_no_tiling_up_to_merging(  # noqa: PLR0917
+def test_one_tile_is_no_tiling_up_to_merging(
     pipelines: dict[str, DetectionPipeline],
     family: str,
     asked: Asked,

@@ -133,7 +133,6 @@ def test_missing_key_is_named(path: str) -> None:
         ("version", ".."),
         ("task", "gardening"),
         ("family", "yolo"),
-        ("family", "yolo"),
         ("labels", []),
         ("labels", "zero"),
         ("labels", [1, 2]),

@@ -1,7 +1,7 @@
 """Suppression of every kind as plain loops over pairs of boxes: the tests' reference."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.detection.detections import DetectionOptions
 
@@ -34,34 +34,47 @@ def naive(
     def may_meet(i: int, j: int) -> bool:
         return options.is_class_agnostic or labels[i] == labels[j]
 
+    kept = best_first
     if options.nms in ("hard", "diou"):
         overlap, kept = (iou_of if options.nms == "hard" else diou_of), []
         for i in best_first:
             if not any(may_meet(i, j) and overlap(boxes[j], boxes[i]) > options.iou_threshold for j in kept):
                 kept.append(i)
     elif options.nms in ("soft_linear", "soft_gaussian"):
-        kept = []
-        left = set(range(len(boxes)))
-        while left:
-            best = min(left, key=lambda i: (-scores[i], i))
-            left.remove(best)
-            kept.append(best)
-            for i in left:
-                iou = iou_of(boxes[best], boxes[i]) if may_meet(best, i) else 0.0
-                if options.nms == "soft_gaussian":
-                    scores[i] *= math.exp(-(iou**2) / options.sigma)
-                elif iou > options.iou_threshold:
-                    scores[i] *= 1 - iou
+        kept = _soft(boxes, scores, may_meet, options)
     elif options.nms == "matrix":
         scores = _matrix(boxes, scores, best_first, may_meet, options.sigma)
         kept = sorted(range(len(boxes)), key=lambda i: (-scores[i], i))
-    else:
-        kept = best_first
     kept = [i for i in kept if scores[i] >= options.score_threshold][: options.max_detections]
     return kept, [scores[i] for i in kept]
 
 
-def _matrix(boxes, scores, best_first, may_meet, sigma):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _soft(
+    boxes: Sequence[Box], scores: list[float], may_meet: Callable[[int, int], bool], options: DetectionOptions
+) -> list[int]:
+    """Lower the scores in their place and return the order in which boxes are picked."""
+    picked, left = [], set(range(len(boxes)))
+    while left:
+        best = min(left, key=lambda i: (-scores[i], i))
+        left.remove(best)
+        picked.append(best)
+        for i in left:
+            iou = iou_of(boxes[best], boxes[i]) if may_meet(best, i) else 0.0
+            if options.nms == "soft_gaussian":
+                scores[i] *= math.exp(-(iou**2) / options.sigma)
+            elif iou > options.iou_threshold:
+                scores[i] *= 1 - iou
+    return picked
+
+
+def _matrix(
+    boxes: Sequence[Box],
+    scores: Sequence[float],
+    best_first: Sequence[int],
+    may_meet: Callable[[int, int], bool],
+    sigma: float,
+) -> list[float]:
+    """Return the scores, each lowered by all better boxes at once."""
     overlap = {
         (j, i): iou_of(boxes[j], boxes[i]) if may_meet(j, i) else 0.0
         for rank, i in enumerate(best_first)

@@ -15,8 +15,6 @@ from retinue.runtime.picture import PictureLimits, open_picture
 from services.detection.detections import DetectionItem
 from services.detection.pipeline import DetectionPipeline, detection_manifest_of
 from services.detection.views import WholePicture
-from tests.unit.serving.tiny_engine import manifest_of
-from tests.unit.serving.tiny_package import write_package
 from tests.unit.services.detection.held_picture import HeldPicture, running_engine
 from tests.unit.services.detection.tiny_detectors import (
     Recorder,
@@ -30,6 +28,8 @@ from tests.unit.services.detection.tiny_detectors import (
     write_two_stage,
     write_yolo,
 )
+from tests.unit.serving.tiny_engine import manifest_of
+from tests.unit.serving.tiny_package import write_package
 
 TABLE = [[16, 16, 16, 16, 0.9, 0.1, 0.1]]
 WRITERS: dict[str, Any] = {

@@ -7,8 +7,8 @@ import pytest
 
 from retinue.oip import open_inference_pb2 as oip
 from retinue.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.unit.serving.hosted import Run
 from tests.unit.services.detection.tiny_detectors import plain
+from tests.unit.serving.hosted import Run
 
 TYPES = {"FP32": "<f4", "INT64": "<i8", "INT32": "<i4"}
 

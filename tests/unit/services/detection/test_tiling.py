@@ -151,7 +151,7 @@ def test_one_tile_is_the_whole_picture(engine: DetectionEngine) -> None:
 
 
 def test_the_whole_picture_is_looked_at_where_that_is_asked_for(engine: DetectionEngine) -> None:
-    """A square of 12 pixels on 128 is one of 6 on 64; its holes hide it from the tiles and are gone at half the size."""
+    """A square of 12 pixels on 128 is one of 6 on 64; its holes hide it from tiles and are gone at half the size."""
     pixels = plain(0, 128, 128)
     pixels[40:52, 70:82] = 255
     pixels[40:52:2, 70:82:2] = 0

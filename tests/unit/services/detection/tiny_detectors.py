@@ -248,7 +248,7 @@ def two_stage_output(**changes: Any) -> dict[str, Any]:
     return {"levels": ("p8",), "anchors": anchors, "proposals": {"per_level": 40, "count": 30}} | changes
 
 
-def write_detector(  # noqa: PLR0913
+def write_detector(
     root: Path,
     name: str = "tiny",
     version: str = "1",

@@ -143,7 +143,7 @@ def test_what_cannot_be_answered_says_why(stub: Any, options: dict[str, Any], wo
     with pytest.raises(grpc.RpcError) as caught:
         stub.Detect(request_of(squares_at(height=240, width=240), **options))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert word in caught.value.details()
+    assert word in str(caught.value.details())
 
 
 def test_the_serving_process_has_not_loaded_torch(detection: ServiceProcess, stub: Any) -> None:

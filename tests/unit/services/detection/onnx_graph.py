@@ -39,14 +39,14 @@ class GraphMaker:
 
     def model(self, inputs: Mapping[str, tuple[str, Shape]], outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
         """Return the graph as a file; inputs and outputs are by name, each its type and its shape."""
-        infos = [
-            [helper.make_tensor_value_info(name, TYPES[dtype], shape) for name, (dtype, shape) in tensors.items()]
-            for tensors in (inputs, outputs)
-        ]
-        graph = helper.make_graph(self._nodes, "tiny", *infos, self._constants)
+        graph = helper.make_graph(self._nodes, "tiny", _infos(inputs), _infos(outputs), self._constants)
         # Versions that any runtime reads.
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         return onnx.ModelProto.SerializeToString(model)
+
+
+def _infos(tensors: Mapping[str, tuple[str, Shape]]) -> list[Any]:
+    return [helper.make_tensor_value_info(name, TYPES[dtype], shape) for name, (dtype, shape) in tensors.items()]
 
 
 def masked_pixels(make: GraphMaker, image: str, size: str) -> str:

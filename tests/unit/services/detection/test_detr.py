@@ -38,9 +38,10 @@ def test_each_query_has_its_best_class_and_no_object_is_none(tmp_path: Path) -> 
     best, order = scores.max(axis=1), [4, 0, 3, 2, 1]
     assert found.label_ids.tolist() == [2, 1, 1, 0, 1]
     assert_allclose(found.scores, best[order], rtol=1e-5)
-    boxes = [[0, 0, 128, 64], [32, 24, 96, 40], [89.6, 44.8, 128, 64], [0, 32, 64, 64], [0, 0, 25.6, 12.8]]
+    boxes: Any = [[0, 0, 128, 64], [32, 24, 96, 40], [89.6, 44.8, 128, 64], [0, 32, 64, 64], [0, 0, 25.6, 12.8]]
     assert_allclose(found.boxes, boxes, atol=1e-4)
-    assert (found.boxes.dtype, found.scores.dtype, found.label_ids.dtype) == (np.float32, np.float32, np.int64)
+    dtypes = [part.dtype.name for part in (found.boxes, found.scores, found.label_ids)]
+    assert dtypes == ["float32", "float32", "int64"]
 
 
 def test_equal_scores_stand_in_the_order_of_the_queries(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def squares_at(*corners: tuple[int, int], height: int = 64, width: int = 64, ima
     return image_of(pixels, image_id=image_id)
 
 
-def request_of(image: image_pb2.Image | None = None, model: str = "", version: str = "", **options: Any) -> Any:
+def request_of(image: Any = None, model: Any = "", version: Any = "", **options: Any) -> Any:
     return pb.DetectRequest(
         image=image_of() if image is None else image,
         model=model_pb2.ModelRef(name=model, version=version),
@@ -62,7 +62,7 @@ def request_of(image: image_pb2.Image | None = None, model: str = "", version: s
     )
 
 
-def batch_of(*images: image_pb2.Image, model: str = "", version: str = "", **options: Any) -> Any:
+def batch_of(*images: Any, model: Any = "", version: Any = "", **options: Any) -> Any:
     return pb.BatchDetectRequest(
         images=images, model=model_pb2.ModelRef(name=model, version=version), options=Options(**options)
     )
@@ -445,7 +445,7 @@ def test_tiles_wait_for_places_in_a_small_queue(held: Held, held_stub: Any) -> N
 
 @pytest.mark.parametrize("method", ["Detect", "BatchDetect"])
 def test_a_deadline_that_passes_while_tiling_is_told(held: Held, held_stub: Any, method: str) -> None:
-    make = {"Detect": request_of, "BatchDetect": batch_of}[method]
+    make: Any = {"Detect": request_of, "BatchDetect": batch_of}[method]
     with held.shut():
         with pytest.raises(grpc.RpcError) as caught:
             getattr(held_stub, method)(make(LARGE, tiling=TILED), timeout=0.1)
@@ -464,7 +464,7 @@ def test_a_deadline_that_passes_while_tiling_ends_a_stream(held: Held, held_stub
 
 @pytest.mark.parametrize("method", ["Detect", "BatchDetect"])
 def test_a_caller_who_leaves_while_tiling_leaves_nothing_behind(held: Held, held_stub: Any, method: str) -> None:
-    make = {"Detect": request_of, "BatchDetect": batch_of}[method]
+    make: Any = {"Detect": request_of, "BatchDetect": batch_of}[method]
     with held.shut():
         call = getattr(held_stub, method).future(make(LARGE, tiling=TILED))
         assert held.pipeline.is_decoding.wait(PATIENCE_S)

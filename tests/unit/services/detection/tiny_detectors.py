@@ -69,8 +69,8 @@ def yolo_graph(
     own = letterbox() | (policy or {})
     is_planar, make = own.get("layout", "nchw") == "nchw", GraphMaker()
     sides = (own["height"], own["width"])
-    shape = [batch, 3, *sides] if is_planar else [batch, *sides, 3]
-    dtype = own.get("pixels", "float32")
+    shape: list[Any] = [batch, 3, *sides] if is_planar else [batch, *sides, 3]
+    dtype: str = own.get("pixels", "float32")
     scale = 1.0 if dtype == "float32" else 1 / 255
     brightness = _brightness(make, "images", is_planar=is_planar, scale=scale)  # [batch, 1, 1]
     rows = np.asarray(table, np.float32)
@@ -112,7 +112,7 @@ def squares_graph() -> bytes:
     table = make.constant(np.stack([x, y, np.full_like(x, SQUARE_PX), np.full_like(x, SQUARE_PX)])[None])
     boxes = make("Add", make("Mul", row, make.constant(0)), table)
     make.named("output0", make("Concat", boxes, row, axis=1))
-    shape = ["batch", 3, SQUARES_SIDE_PX, SQUARES_SIDE_PX]
+    shape: list[int | str] = ["batch", 3, SQUARES_SIDE_PX, SQUARES_SIDE_PX]
     return make.model({"images": ("float32", shape)}, {"output0": ("float32", ["batch", 5, side**2])})
 
 

@@ -88,9 +88,12 @@ def test_anchors_of_detectron2_keep_their_stride(tmp_path: Path) -> None:
     output = two_stage_output(proposals={"per_level": 40, "count": 1000, "nms_iou": 1.0})
     output["anchors"] = output["anchors"] | {"convention": "detectron2"}
     family, _ = family_of(write_two_stage(tmp_path, rpn=rpn_graph(delta=0.0), output=output))
-    raw = family.run(rows_of(plain(200, 640, 72), (640, 72)))
-    centres = (raw.boxes[:, 1] + raw.boxes[:, 3])[raw.boxes[:, 1] > 0] / 2
+    raw = family.run(rows_of(plain(200, 64, 136), (64, 136)))
+    is_uncut = (raw.boxes[:, 0] > 0) & (raw.boxes[:, 2] < 136)
+    centres = (raw.boxes[is_uncut, 0] + raw.boxes[is_uncut, 2]) / 2
     assert_allclose(centres % 8, 0, atol=1e-4)
+    is_large = np.ptp(raw.boxes[is_uncut][:, ::2], axis=1) > 40
+    assert sorted(set(centres[is_large].round().tolist())) == [32, 48, 64, 80, 96]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,18 @@ def test_float_pictures_are_scaled_without_rounding(tmp_path: Path) -> None:
     assert_allclose(np.unique(rows.images[0]), [0, 0.25, 0.75, 1])
 
 
+def test_rows_that_hold_older_pictures_are_not_looked_at(tmp_path: Path) -> None:
+    """Here one on which the model answers NaN."""
+    pipeline, item = pipeline_of(write_yolo(tmp_path, TABLE, is_poisonable=True)), item_of(plain(51))
+    rows = pipeline.allocate(pipeline.bucket(item), 3)
+    pipeline.prepare(plain(51), rows, 0)
+    pipeline.prepare(plain(255), rows, 1)
+    with pytest.raises(BackendFailed):
+        pipeline.run(rows, 2)
+    (found,) = pipeline.finish([item], pipeline.run(rows, 1))
+    assert len(found.scores) == 1
+
+
 # --- what goes wrong
 
 

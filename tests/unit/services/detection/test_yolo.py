@@ -108,6 +108,15 @@ def test_a_fixed_batch_is_filled_and_run_as_often_as_it_takes(tmp_path: Path, fo
         assert score == pytest.approx(max(0.5 * brightness, 0.2 if form == "anchor_free" else 0), rel=1e-5)
 
 
+def test_what_fills_a_fixed_batch_up_is_not_looked_at(tmp_path: Path) -> None:
+    """It is black, and this model answers NaN for that."""
+    pipeline = pipeline_of(write_yolo(tmp_path, FREE, batch=4, is_poisoned_by_black=True))
+    (found,) = answers(pipeline, item_of(plain()))
+    assert len(found.scores) == 3
+    with pytest.raises(BackendFailed):
+        answers(pipeline, item_of(plain(0)))
+
+
 @pytest.mark.parametrize("policy", [{"layout": "nhwc"}, {"pixels": "uint8"}, {"layout": "nhwc", "pixels": "uint8"}])
 def test_inputs_of_any_layout_and_type_are_fed(tmp_path: Path, policy: dict[str, Any]) -> None:
     pipeline = pipeline_of(write_yolo(tmp_path, FREE, policy=policy))

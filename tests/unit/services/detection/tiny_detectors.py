@@ -63,8 +63,8 @@ def yolo_graph(
         batch: fixed to a number, as exporters leave it, or free.
         policy: of the input, if it is not 64 x 64.
         is_poisonable: whether a white picture gets NaN.
-        wrong: ``outputs`` or ``inputs``, to be wrong on purpose, ``wrong_rows``: tells every row twice, or ``is_open``:
-            leaves open what it gives.
+        wrong: ``outputs`` or ``inputs``, to be wrong on purpose, ``wrong_rows``: tells every row twice, ``is_open``:
+            leaves open what it gives, or ``is_poisoned_by_black``: gives NaN for a black picture.
     """
     own = letterbox() | (policy or {})
     is_planar, make = own.get("layout", "nchw") == "nchw", GraphMaker()
@@ -84,6 +84,8 @@ def yolo_graph(
     out = make("Concat", *parts, axis=2)
     if is_poisonable:
         out = _poisoned(make, out, brightness)
+    if wrong.get("is_poisoned_by_black"):
+        out = _poisoned(make, out, make("Sub", make.constant(1), brightness))
     if wrong.get("wrong_rows"):
         out = make("Concat", out, out, axis=0)
     out_shape: Sequence[int | str] = [batch, *rows.shape]

@@ -91,13 +91,13 @@ def _class_ids(options: pb.DetectionOptions, manifest: DetectionManifest) -> tup
             raise InvalidInput(
                 f"options.class_ids[{index}]", f"is {class_id}; {first} to {len(labels) - 1} are allowed"
             )
-    wanted = set(options.class_ids)
+    known = set(labels[first:])
     for index, name in enumerate(options.class_names):
-        named = [class_id for class_id in range(first, len(labels)) if labels[class_id] == name]
-        if not named:
+        if name not in known:
             raise InvalidInput(f"options.class_names[{index}]", f"model {manifest.name} has no class {name[:64]!r}")
-        wanted.update(named)
-    return tuple(sorted(wanted))
+    names = set(options.class_names)  # a label may stand for several classes
+    named = (class_id for class_id in range(first, len(labels)) if labels[class_id] in names)
+    return tuple(sorted({*options.class_ids, *named}))
 
 
 def _check_share(value: float, field: str) -> None:

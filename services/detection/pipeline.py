@@ -76,7 +76,10 @@ class DetectionPipeline:
 
     def run(self, rows: Rows, count: int) -> Any:
         """Return the raw outputs of the first rows."""
-        return self._family.run(Rows(rows.images[:count], rows.sizes[:count]))
+        try:
+            return self._family.run(Rows(rows.images[:count], rows.sizes[:count]))
+        except ValueError as error:  # what comes out of a graph and into the next, or into operations, does not fit
+            raise BackendFailed(f"the model's outputs cannot be read: {error}") from error
 
     def finish(self, items: Sequence[DetectionItem], outputs: Any) -> list[Detections]:
         """Return what each caller asked for."""

@@ -1,6 +1,5 @@
 """The edge: requests checked and turned into items, answers into messages; it and `options` know the wire."""
 
-import threading
 from collections.abc import Iterator
 
 import grpc
@@ -21,6 +20,7 @@ from services.detection.detections import DetectionItem, DetectionOptions, Detec
 from services.detection.options import options_of, tiling_of
 from services.detection.pipeline import detection_manifest_of
 from services.detection.settings import DetectionSettings
+from services.detection.slots import Slots
 from services.detection.tiling import DetectionEngine, DetectionTicket, Tiled, Tiling
 from services.detection.views import WholePicture
 
@@ -53,7 +53,7 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
     ) -> None:
         self._edge = ImageEdge(models, metrics, settings)
         self._max_tile_count = settings.tiling.max_tile_count
-        self._slots = threading.BoundedSemaphore(settings.tiling.max_picture_count)
+        self._slots = Slots(settings.tiling.max_picture_count)
 
     def Detect(
         self,

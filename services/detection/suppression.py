@@ -40,7 +40,7 @@ def suppressed(candidates: Candidates, options: DetectionOptions) -> tuple[Ids, 
                 method="linear" if options.nms == "soft_linear" else "gaussian",
                 iou_threshold=options.iou_threshold,
                 sigma=options.sigma,
-                min_score=options.score_threshold,
+                min_score=float(np.float32(options.score_threshold)),  # as scores are compared elsewhere
                 labels=groups,
                 max_output=most,
             )

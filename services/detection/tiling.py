@@ -1,7 +1,5 @@
 """Large pictures through overlapping tiles: a few at a time, their boxes put together at the end."""
 
-import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +11,12 @@ from retinue.ops import merge_boxes, plan_tiles
 from retinue.ops.tiles import TilePlan
 from retinue.runtime.caller import Caller
 from retinue.runtime.engine import Engine
-from retinue.runtime.errors import DeadlineExceeded, Overloaded, RetinueError
+from retinue.runtime.errors import BackendFailed, DeadlineExceeded, Overloaded, RetinueError
 from retinue.runtime.picture import Picture
 from retinue.runtime.ticket import Ticket
 from retinue.runtime.timings import Timings
 from services.detection.detections import DetectionItem, DetectionOptions, Detections, Floats, View
+from services.detection.slots import Slots
 from services.detection.views import SharedPicture, TileView
 
 DetectionEngine = Engine[DetectionItem, Detections]
@@ -69,7 +68,7 @@ class Tiled:
         options: DetectionOptions,
         tiling: Tiling,
         caller: Caller,
-        slots: threading.Semaphore,
+        slots: Slots,
     ) -> None:
         self._engine = engine
         self._picture = picture
@@ -98,18 +97,13 @@ class Tiled:
             try:
                 self._answer = self._looked_at()
             except RetinueError as error:
-                self._error = error
+                # A traceback holds frames, they the decoded picture, and this, which holds the error: a cycle.
+                self._error = error.with_traceback(None)
         return self._error
 
     def _looked_at(self) -> Detections:
-        deadline_s = self._caller.deadline_s
-        left_s = None if deadline_s is None else max(0.0, min(deadline_s - time.monotonic(), threading.TIMEOUT_MAX))
-        if not self._slots.acquire(timeout=left_s):
-            raise DeadlineExceeded("the deadline passed before the picture's turn came")
-        try:
+        with self._slots.held(self._caller):
             return self._merged(list(self._parts()))
-        finally:
-            self._slots.release()
 
     def _parts(self) -> Iterator["_Part"]:
         """Yield what is found on each tile, in their order."""
@@ -148,6 +142,10 @@ class Tiled:
             raise
 
     def _part(self, ticket: DetectionTicket) -> "_Part":
+        error = ticket.wait_error()
+        if error is not None and not isinstance(error, RetinueError):
+            # A fault of ours on one tile is that picture's failure, and not that of its neighbours in a batch.
+            raise BackendFailed("a tile could not be looked at") from error
         found, own, all_timings = ticket.wait(), ticket.timings, self.timings
         for stage in ("queue_s", "decode_s", "preprocess_s", "infer_s", "postprocess_s"):
             setattr(all_timings, stage, getattr(all_timings, stage) + getattr(own, stage))

@@ -18,7 +18,8 @@ from retinue.runtime.detection_contract import check_faster_rcnn
 from retinue.runtime.detection_manifest import FasterRcnnManifest
 from retinue.runtime.errors import BackendFailed
 from retinue.runtime.placement import Placement
-from services.detection.detections import Candidates, DetectionOptions, Floats, Ids, Rows, Size, wanted_classes
+from retinue.runtime.view import Size
+from services.detection.detections import Candidates, DetectionOptions, Floats, Ids, Rows, wanted_classes
 
 
 class TwoStageOutputs(NamedTuple):

@@ -26,6 +26,7 @@ _MERGE_METRICS: Final[Mapping[int, Literal["ios", "iou"]]] = {
 _DEFAULT_SIGMA: Final = 0.5
 _DEFAULT_MERGE_THRESHOLD: Final = 0.5
 _LEAST_TILE_PX: Final = 32
+_MOST_DETECTIONS: Final = 100_000  # an answer of more would be a message that no client takes
 
 
 def options_of(options: pb.DetectionOptions, manifest: DetectionManifest) -> DetectionOptions:
@@ -53,7 +54,7 @@ def options_of(options: pb.DetectionOptions, manifest: DetectionManifest) -> Det
         iou_threshold=options.iou_threshold if has("iou_threshold") else default.iou_threshold,
         sigma=sigma,
         is_class_agnostic=options.is_class_agnostic if has("is_class_agnostic") else default.is_class_agnostic,
-        max_detections=most,
+        max_detections=min(most, _MOST_DETECTIONS),
     )
 
 

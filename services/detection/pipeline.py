@@ -19,7 +19,8 @@ from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
 from retinue.runtime.placement import Placement, place_into, placement_of
-from services.detection.detections import DetectionItem, DetectionOptions, Detections, Family, Rows, Size, View
+from retinue.runtime.view import Size, View
+from services.detection.detections import DetectionItem, DetectionOptions, Detections, Family, Rows
 from services.detection.detr import Detr
 from services.detection.faster_rcnn import FasterRcnn
 from services.detection.suppression import ready_suppression, suppressed

@@ -7,9 +7,12 @@ import grpc
 from retinue.common.v1 import geometry_pb2, image_pb2, model_pb2
 from retinue.detection.v1 import detection_pb2 as pb
 from retinue.detection.v1 import detection_pb2_grpc
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture, PictureInfo
+from retinue.runtime.slots import Slots
+from retinue.runtime.view import WholePicture
 from retinue.serving.call import Call, current_call
 from retinue.serving.image_edge import ImageEdge
 from retinue.serving.item import Begun
@@ -20,9 +23,7 @@ from services.detection.detections import DetectionItem, DetectionOptions, Detec
 from services.detection.options import options_of, tiling_of
 from services.detection.pipeline import detection_manifest_of
 from services.detection.settings import DetectionSettings
-from services.detection.slots import Slots
-from services.detection.tiling import DetectionEngine, DetectionTicket, Tiled, Tiling
-from services.detection.views import WholePicture
+from services.detection.tiling import DetectionEngine, DetectionTicket, TiledPicture, Tiling
 
 
 class Asked:
@@ -30,7 +31,7 @@ class Asked:
 
     __slots__ = ("info", "pending")
 
-    def __init__(self, info: PictureInfo, pending: DetectionTicket | Tiled) -> None:
+    def __init__(self, info: PictureInfo, pending: DetectionTicket | Deferred[Detections]) -> None:
         self.info = info
         self.pending = pending
 
@@ -130,7 +131,7 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
                 f"cuts a picture of {size} into {count} tiles; at most {most} are allowed",
                 limit=str(most),
             )
-        return Asked(picture.info, Tiled(engine, picture, options, tiling, call.caller, self._slots))
+        return Asked(picture.info, Deferred(TiledPicture(engine, picture, options, tiling, call.caller, self._slots)))
 
     def _result_of(self, begun: Begun[Asked], call: Call) -> pb.DetectResult:
         failure = self._edge.failure(begun, call)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from retinue.ops import merge_boxes
 from retinue.runtime.caller import Caller
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.detection_manifest import NmsKind
+from retinue.runtime.slots import Slots
 from services.detection.detections import DetectionOptions, Detections
 from services.detection.pipeline import DetectionPipeline
-from services.detection.slots import Slots
-from services.detection.tiling import Tiled, Tiling
+from services.detection.tiling import TiledPicture, Tiling
 from tests.unit.services.detection.held_picture import PATIENCE_S, idle_engine, running_engine
 from tests.unit.services.detection.tiny_detectors import (
     SQUARE_PX,
@@ -113,7 +114,7 @@ def tiled_by(pipeline: DetectionPipeline, **engine: Any) -> Iterator[Any]:
     with running_engine(pipeline, **engine) as one:
 
         def look(pixels: NDArray[np.uint8], options: DetectionOptions, tiling: Tiling) -> Detections:
-            return Tiled(one, picture_of(pixels), options, tiling, Caller(), Slots(1)).wait()
+            return Deferred(TiledPicture(one, picture_of(pixels), options, tiling, Caller(), Slots(1))).wait()
 
         yield look
 

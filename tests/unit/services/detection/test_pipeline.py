@@ -12,9 +12,9 @@ from retinue.runtime.caller import Caller
 from retinue.runtime.errors import BackendFailed, InvalidImage, PackageInvalid
 from retinue.runtime.package import open_package
 from retinue.runtime.picture import PictureLimits, open_picture
+from retinue.runtime.view import WholePicture
 from services.detection.detections import DetectionItem
 from services.detection.pipeline import DetectionPipeline, detection_manifest_of
-from services.detection.views import WholePicture
 from tests.unit.services.detection.held_picture import HeldPicture, running_engine
 from tests.unit.services.detection.tiny_detectors import (
     Recorder,

@@ -17,7 +17,7 @@ from retinue.common.v1 import image_pb2, model_pb2
 from retinue.detection.v1 import detection_pb2 as pb
 from retinue.detection.v1 import detection_pb2_grpc
 from retinue.runtime.ticket import Ticket
-from services.detection.tiling import Tiled
+from services.detection.tiling import TiledPicture
 from services.detection.views import SharedPicture
 from tests.unit.services.detection.conftest import Held
 from tests.unit.services.detection.tiny_detectors import plain
@@ -389,12 +389,12 @@ def test_a_stream_keeps_no_picture_that_is_answered(stub: Any) -> None:
             yield pb.DetectStreamRequest(request=request_of(squares_at(image_id=str(n)), tiling=TILED))
         assert let_go.wait(PATIENCE_S)
 
-    kept = len(live(Ticket, Tiled))
+    kept = len(live(Ticket, TiledPicture))
     responses = stub.DetectStream(requests(), timeout=PATIENCE_S)
     for _ in range(60):
         next(responses)
     # The last ones may still be in the hands of the threads that answered them.
-    assert len(live(Ticket, Tiled)) - kept <= 8
+    assert len(live(Ticket, TiledPicture)) - kept <= 8
     let_go.set()
     assert list(responses) == []
 
@@ -503,7 +503,7 @@ def assert_nothing_is_left(held: Held, held_stub: Any) -> None:
     wait_until(lambda: held.run.host._pool.in_flight == 0)
     wait_until(lambda: held.engine.queue_length == 0)
     gc.collect()
-    wait_until(lambda: not live(SharedPicture, Tiled))
+    wait_until(lambda: not live(SharedPicture, TiledPicture))
     wait_until(lambda: len(live(Ticket)) <= 1)  # a worker may still hold the last
 
 

@@ -14,14 +14,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from retinue.runtime.caller import Caller
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.engine import Engine
 from retinue.runtime.errors import BackendFailed, Cancelled, DeadlineExceeded, InvalidImage, Overloaded
+from retinue.runtime.slots import Slots
 from retinue.runtime.ticket import Ticket
+from retinue.runtime.view import WholePicture
 from services.detection.detections import DetectionItem, Detections
 from services.detection.pipeline import DetectionPipeline
-from services.detection.slots import Slots
-from services.detection.tiling import Tiled, Tiling
-from services.detection.views import SharedPicture, WholePicture
+from services.detection.tiling import TiledPicture, Tiling
+from services.detection.views import SharedPicture
 from tests.unit.services.detection.held_picture import PATIENCE_S, HeldPicture, running_engine
 from tests.unit.services.detection.tiny_detectors import (
     item_of,
@@ -68,12 +70,12 @@ def tiling(
     )
 
 
-def tiled(engine: DetectionEngine, picture: Any, cut: Tiling | None = None, **asked: Any) -> Tiled:
+def tiled(engine: DetectionEngine, picture: Any, cut: Tiling | None = None, **asked: Any) -> Deferred[Detections]:
     caller, slots = asked.pop("caller", Caller()), asked.pop("slots", Slots(1))
     if isinstance(picture, np.ndarray):
         picture = picture_of(picture)
     options = options_with(**{"score_threshold": 0.5} | asked)
-    return Tiled(engine, picture, options, cut or tiling(), caller, slots)
+    return Deferred(TiledPicture(engine, picture, options, cut or tiling(), caller, slots))
 
 
 def field_of_squares(*corners: tuple[int, int], height: int = 100, width: int = 150) -> NDArray[np.uint8]:

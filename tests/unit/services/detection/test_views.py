@@ -10,7 +10,8 @@ from numpy.testing import assert_array_equal
 from retinue.ops import plan_tiles
 from retinue.runtime.errors import InvalidImage
 from retinue.runtime.picture import PictureLimits, open_picture
-from services.detection.views import SharedPicture, TileView, WholePicture
+from retinue.runtime.view import WholePicture
+from services.detection.views import SharedPicture, TileView
 from tests.unit.services.detection.held_picture import HeldPicture
 from tests.unit.services.detection.tiny_detectors import picture_of
 

@@ -18,9 +18,9 @@ from retinue.runtime.manifest_file import validate_manifest, write_manifest
 from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import open_package
 from retinue.runtime.picture import Picture, PictureLimits, raw_picture
+from retinue.runtime.view import WholePicture
 from services.detection.detections import DetectionItem, DetectionOptions, Detections
 from services.detection.pipeline import DetectionPipeline
-from services.detection.views import WholePicture
 from tests.unit.services.detection.onnx_graph import GraphMaker, masked_pixels
 
 LABELS = ("ring", "disc", "cross")

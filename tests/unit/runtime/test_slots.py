@@ -9,7 +9,7 @@ import pytest
 
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Cancelled, DeadlineExceeded
-from services.detection.slots import Slots
+from retinue.runtime.slots import Slots
 
 PATIENCE_S = 20
 

@@ -125,7 +125,7 @@ def tiled_by(pipeline: DetectionPipeline, **engine: Any) -> Iterator[Any]:
     workers=st.integers(1, 3),
     max_batch_size=st.integers(1, 5),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_batched_equals_alone(
     pipelines: dict[str, DetectionPipeline], family: str, asked: list[Asked], workers: int, max_batch_size: int
 ) -> None:
@@ -144,7 +144,7 @@ def test_batched_equals_alone(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(asked=ASKED)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_answers_are_sorted_within_the_picture_and_no_more_than_asked_for(
     pipelines: dict[str, DetectionPipeline], family: str, asked: Asked
 ) -> None:
@@ -164,7 +164,7 @@ def test_answers_are_sorted_within_the_picture_and_no_more_than_asked_for(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(asked=ASKED, more=st.integers(1, 30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_fewer_detections_are_the_first_of_more(
     pipelines: dict[str, DetectionPipeline], family: str, asked: Asked, more: int
 ) -> None:
@@ -184,7 +184,7 @@ def test_fewer_detections_are_the_first_of_more(
     threshold=SHARES_OF_ONE,
     is_whole_picture_added=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_one_tile_is_no_tiling_up_to_merging(
     pipelines: dict[str, DetectionPipeline],
     family: str,
@@ -232,7 +232,7 @@ def scattered(draw: st.DrawFn) -> tuple[int, int, list[tuple[int, int]]]:
     workers=st.integers(1, 3),
     max_queue_items=st.sampled_from([1, 4, 64]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_tiling_finds_once_whatever_lies_whole_within_a_tile(
     pipelines: dict[str, DetectionPipeline],
     scene: tuple[int, int, list[tuple[int, int]]],
@@ -268,7 +268,7 @@ def test_tiling_finds_once_whatever_lies_whole_within_a_tile(
     max_batch_size=st.integers(1, 4),
     max_queue_items=st.sampled_from([1, 3, 64]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_tiles_are_answered_alike_however_many_share_the_work(
     pipelines: dict[str, DetectionPipeline],
     asked: Asked,

@@ -122,3 +122,16 @@ def test_any_width_of_the_decay_gives_numbers(kind: NmsKind, sigma: float) -> No
 
 def test_every_kind_can_be_made_ready() -> None:
     ready_suppression()
+
+
+@pytest.mark.parametrize("kind", ["soft_linear", "soft_gaussian", "matrix"])
+def test_only_the_best_candidates_lower_each_other(kind: Any) -> None:
+    """Of eleven thousand boxes side by side, the thousand that score least are not looked at."""
+    count = 11_000
+    left = np.arange(count, dtype=np.float32)[:, None] * 10
+    boxes = np.hstack([left, np.zeros_like(left), left + 5, np.full_like(left, 5)])
+    scores = np.where(np.arange(count) < 1000, 0.25, 0.5).astype(np.float32)
+    candidates = Candidates(boxes, np.zeros(count, np.int64), scores)
+    kept, left_over = suppressed(candidates, options_with(nms=kind, score_threshold=0.0, max_detections=count))
+    assert kept.tolist() == list(range(1000, count))
+    assert left_over.tolist() == [0.5] * 10_000

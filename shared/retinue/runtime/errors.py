@@ -85,6 +85,12 @@ class Overloaded(RetinueError):
         self.retry_after_s = retry_after_s
 
 
+class LimitReached(RetinueError):
+    """What a caller has under way has grown to its limit; asking again would not help. ``metadata`` holds ``limit``."""
+
+    reason = "LIMIT_REACHED"
+
+
 class DeadlineExceeded(RetinueError):
     """The caller's deadline passed before the answer was there."""
 

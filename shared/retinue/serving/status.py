@@ -17,6 +17,7 @@ from retinue.runtime.errors import (
     ImageTooLarge,
     InvalidImage,
     InvalidInput,
+    LimitReached,
     ModelNotFound,
     ModelNotReady,
     NotSupported,
@@ -39,6 +40,7 @@ CODES: Mapping[type[RetinueError], grpc.StatusCode] = {
     ModelNotReady: grpc.StatusCode.UNAVAILABLE,
     NotSupported: grpc.StatusCode.UNIMPLEMENTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,  # never UNAVAILABLE: clients retry that at once
+    LimitReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     Cancelled: grpc.StatusCode.CANCELLED,
 }

@@ -6,6 +6,7 @@ from retinue.client.classification_answer import Classification, Label, ScoredLa
 from retinue.client.classification_async import AsyncClassificationClient
 from retinue.client.classification_drawing import draw_classification
 from retinue.client.classification_request import ClassifyKeywords
+from retinue.client.curve_drawing import draw_curves
 from retinue.client.detection import DetectionClient
 from retinue.client.detection_answer import Detection, DetectionAnswer
 from retinue.client.detection_async import AsyncDetectionClient
@@ -86,5 +87,6 @@ __all__ = [
     "TrackKeywords",
     "TrackedFrame",
     "draw_classification",
+    "draw_curves",
     "draw_detections",
 ]

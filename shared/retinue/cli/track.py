@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -35,8 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
                 max_tracks=arguments.max_tracks,
                 class_aware=arguments.class_aware,
             ):
-                target.writelines(_lines(frame))
-                target.flush()
+                _write(target, _lines(frame), arguments.out)
                 frame_count += 1
                 if arguments.out is not None:
                     track_ids.update(frame.track_ids.tolist())
@@ -55,28 +54,33 @@ def _lines(frame: TrackedFrame) -> Iterator[str]:
         )
 
 
-@contextmanager
-def _source(name: str) -> Iterator[TextIO]:
-    """Give the lines of a file, or of stdin for ``-``."""
+def _source(name: str) -> AbstractContextManager[TextIO]:
+    """Return the lines of a file, or of stdin for ``-``; what is no UTF-8 is complained about with its line."""
     if name == "-":
-        yield sys.stdin
-        return
+        return nullcontext(sys.stdin)
     try:
-        with Path(name).open(encoding="utf-8") as file:
-            yield file
+        return Path(name).open(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise Refused(f"{error.filename or name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Refused(f"{name}: is no text ({error})") from error
+        raise Refused(f"{name}: {error.strerror}") from error
 
 
-@contextmanager
-def _target(path: Path | None, source: str) -> Iterator[TextIO]:
-    """Give where lines go: a file, or stdout."""
+def _target(path: Path | None, source: str) -> AbstractContextManager[TextIO]:
+    """Return where lines go: a file, or stdout."""
     if path is None:
-        yield sys.stdout
-        return
-    if path.exists() and source != "-" and path.samefile(source):
-        raise Refused(f"--out {path}: is the file that is read")
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        yield file
+        return nullcontext(sys.stdout)
+    try:
+        if source != "-" and path.exists() and path.samefile(source):
+            raise Refused(f"--out {path}: is the file that is read")
+        return path.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise Refused(f"--out {path}: {error.strerror}") from error
+
+
+def _write(target: TextIO, lines: Iterable[str], path: Path | None) -> None:
+    try:
+        target.writelines(lines)
+        target.flush()
+    except OSError as error:
+        if path is None:  # the reader of a pipe left, which is for the command as a whole to deal with
+            raise
+        raise Refused(f"--out {path}: {error.strerror}", exit_code=1) from error

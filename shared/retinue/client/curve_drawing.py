@@ -21,6 +21,7 @@ _LINE = 30
 _PAPER: Colour = (255, 255, 255)
 _INK: Colour = (31, 36, 48)
 _FAINT: Colour = (112, 120, 134)
+_WINE: Colour = (136, 34, 85)  # apart from all colours of classes
 _GRID: Colour = (226, 229, 234)
 _SHIFT = 4  # bits after the point of a coordinate that is drawn
 _IOUS = (0.5, 0.75)
@@ -66,11 +67,11 @@ def _curves(evaluation: Evaluation) -> list[_Curve]:
     thresholds = np.array([curve.iou_threshold for curve in scored[0].curves])
     precisions = np.array([[curve.precisions for curve in one.curves] for one in scored])  # [class, threshold, recall]
     means = precisions.mean(axis=0)
-    heavy = [_Curve(means.mean(axis=0), _FAINT, 3, f"all classes, IoU {_range(thresholds)}")]
-    for iou, colour in zip(reversed(_IOUS), ((0, 90, 181), BLACK), strict=True):
+    heavy = [_Curve(means.mean(axis=0), _FAINT, 2, f"all classes, IoU {_range(thresholds)}")]
+    for iou, colour in zip(reversed(_IOUS), (_WINE, BLACK), strict=True):
         at = np.flatnonzero(np.abs(thresholds - iou) < 1e-9)
         if at.size and len(thresholds) > 1:
-            heavy.append(_Curve(means[at[0]], colour, 3, f"all classes, IoU {iou:g}"))
+            heavy.append(_Curve(means[at[0]], colour, 2, f"all classes, IoU {iou:g}"))
     if len(scored) == 1:
         return heavy
     at = np.flatnonzero(np.abs(thresholds - _IOUS[0]) < 1e-9)
@@ -117,8 +118,9 @@ def _field(canvas: NDArray[np.uint8]) -> None:
 
 def _line(canvas: NDArray[np.uint8], curve: _Curve) -> None:
     recalls = np.linspace(0, 1, len(curve.precisions))
-    xs = _LEFT + recalls * _SIDE_X
-    ys = _TOP + (1 - np.clip(curve.precisions, 0, 1)) * _SIDE_Y
+    reached = int((curve.precisions > 0).sum()) + 1  # it falls to nothing once, and the axis is no part of it
+    xs = _LEFT + recalls[:reached] * _SIDE_X
+    ys = _TOP + (1 - np.clip(curve.precisions[:reached], 0, 1)) * _SIDE_Y
     points = np.rint(np.stack([xs, ys], axis=1) * 2**_SHIFT).astype(np.int32)
     cv2.polylines(canvas, [points], False, curve.colour, curve.thickness, cv2.LINE_AA, _SHIFT)
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +20,15 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Refused: a file cannot be used, or the service failed; the lines until then are written.
     """
+    try:
+        return _run(arguments)
+    except OSError as error:  # of a disk that is full, told once more where the file is closed
+        if arguments.out is None:  # the reader of a pipe left, which is for the command as a whole to deal with
+            raise
+        raise Refused(f"--out {arguments.out}: {error.strerror}", exit_code=1) from error
+
+
+def _run(arguments: argparse.Namespace) -> int:
     with _source(arguments.file) as source, _target(arguments.out, arguments.file) as target:
         track_ids, frame_count = set[int](), 0
         with connected(MatchingClient, arguments) as client:
@@ -35,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
                 max_tracks=arguments.max_tracks,
                 class_aware=arguments.class_aware,
             ):
-                _write(target, _lines(frame), arguments.out)
+                target.writelines(_lines(frame))
+                target.flush()
                 frame_count += 1
                 if arguments.out is not None:
                     track_ids.update(frame.track_ids.tolist())
@@ -74,13 +84,3 @@ def _target(path: Path | None, source: str) -> AbstractContextManager[TextIO]:
         return path.open("w", encoding="utf-8", newline="\n")
     except OSError as error:
         raise Refused(f"--out {path}: {error.strerror}") from error
-
-
-def _write(target: TextIO, lines: Iterable[str], path: Path | None) -> None:
-    try:
-        target.writelines(lines)
-        target.flush()
-    except OSError as error:
-        if path is None:  # the reader of a pipe left, which is for the command as a whole to deal with
-            raise
-        raise Refused(f"--out {path}: {error.strerror}", exit_code=1) from error

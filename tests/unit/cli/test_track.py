@@ -170,3 +170,12 @@ def test_a_failure_leaves_the_lines_until_then(
     captured = capsys.readouterr()
     assert captured.out == "".join(TRACKED.splitlines(keepends=True)[:2])
     assert "UNKNOWN" in captured.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full here")
+def test_a_full_disk_is_one_line_and_exit_code_1(
+    served_matching: RunningMatching, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["track", written(tmp_path, MOT), "--out", "/dev/full", "--server", served_matching.address]
+    assert main(command) == 1
+    assert capsys.readouterr().err == "retinue: --out /dev/full: No space left on device\n"

@@ -22,6 +22,7 @@ from retinue.runtime.errors import (
     ImageTooLarge,
     InvalidImage,
     InvalidInput,
+    LimitExceeded,
     ModelNotFound,
     ModelNotReady,
     NotSupported,
@@ -59,6 +60,7 @@ CONDITIONS: dict[bytes, RetinueError] = {
         ModelNotReady("model x is loading", model="x", version=""),
         NotSupported("model x has no embedding", model="x"),
         Overloaded("the queue is full", retry_after_s=0.5, cause="queue_full"),
+        LimitExceeded("too many tracks", field="options.max_tracks", limit="1"),
         DeadlineExceeded("late"),
     )
 }

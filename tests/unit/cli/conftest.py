@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from tests.unit.client.scripted_detection import RunningDetection, running_detection
+from tests.unit.client.scripted_matching import RunningMatching, running_matching
 from tests.unit.client.scripted_service import Running, running
 
 
@@ -19,6 +20,12 @@ def served() -> Iterator[Running]:
 @pytest.fixture
 def served_detection() -> Iterator[RunningDetection]:
     with running_detection() as one:
+        yield one
+
+
+@pytest.fixture
+def served_matching() -> Iterator[RunningMatching]:
+    with running_matching() as one:
         yield one
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from retinue.client.classification import ClassificationClient
 from retinue.client.detection import DetectionClient
+from retinue.client.matching import MatchingClient
 from tests.unit.client.scripted_detection import RunningDetection, running_detection
+from tests.unit.client.scripted_matching import RunningMatching, running_matching
 from tests.unit.client.scripted_service import Running, running
 
 
@@ -29,4 +31,16 @@ def served_detection() -> Iterator[RunningDetection]:
 @pytest.fixture
 def detector(served_detection: RunningDetection) -> Iterator[DetectionClient]:
     with DetectionClient(served_detection.address) as one:
+        yield one
+
+
+@pytest.fixture
+def served_matching() -> Iterator[RunningMatching]:
+    with running_matching() as one:
+        yield one
+
+
+@pytest.fixture
+def matcher(served_matching: RunningMatching) -> Iterator[MatchingClient]:
+    with MatchingClient(served_matching.address) as one:
         yield one

@@ -169,13 +169,18 @@ def test_labels_out_of_range_are_refused() -> None:
 def crowded(crowds: Any, *, detections: Any, labels: list[int]) -> Any:
     """Return the matrix of one object of class 0 inside a crowd of class 0, and a crowd of class 1 far away."""
     truth = GroundTruth(
-        image_ids=[0, 0, 0],
-        labels=[0, 0, 1],
-        boxes=[[0, 0, 4, 4], [0, 0, 20, 20], [50, 50, 90, 90]],
-        is_crowd=[False, True, True],
+        image_ids=np.zeros(3, np.int64),
+        labels=np.array([0, 0, 1]),
+        boxes=np.array([[0.0, 0, 4, 4], [0, 0, 20, 20], [50, 50, 90, 90]]),
+        is_crowd=np.array([False, True, True]),
     )
     count = len(labels)
-    found = Detections(image_ids=[0] * count, labels=labels, scores=[0.9] * count, boxes=detections)
+    found = Detections(
+        image_ids=np.zeros(count, np.int64),
+        labels=np.array(labels),
+        scores=np.full(count, 0.9),
+        boxes=np.array(detections, np.float64),
+    )
     return detection_confusion_matrix(truth, found, 2, crowds=crowds).tolist()
 
 
@@ -186,7 +191,7 @@ def test_crowds_count_like_others_unless_forgiven() -> None:
 
 def test_a_crowd_may_be_found_any_number_of_times_by_its_own_class() -> None:
     """A second detection of the object lies in the crowd, as do others; only one of another class is false."""
-    boxes: Any = [[0, 0, 4, 4], [0, 0, 4, 4], [10, 10, 14, 14], [16, 0, 22, 8]]
+    boxes = [[0, 0, 4, 4], [0, 0, 4, 4], [10, 10, 14, 14], [16, 0, 22, 8]]
     assert crowded("forgive", detections=boxes, labels=[0, 0, 0, 0]) == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert crowded("forgive", detections=boxes, labels=[0, 0, 1, 0]) == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
 

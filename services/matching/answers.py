@@ -1,11 +1,6 @@
-"""From outcomes to the wire."""
+"""From outcomes to the wire: messages are written where they stand in their answer, which saves a copy of each."""
 
 import math
-from collections.abc import Iterable
-
-import numpy as np
-from google.protobuf.duration_pb2 import Duration
-from numpy.typing import NDArray
 
 from retinue.matching.v1 import matching_pb2 as pb
 from retinue.ops import Pairing
@@ -13,74 +8,75 @@ from services.matching.instances import InstancesMatched
 from services.matching.problem import Matched
 
 
-def points_matching(matched: Matched) -> pb.PointsMatching:
-    """Return the message of paired points."""
-    pairing = matched.pairing
-    return pb.PointsMatching(pairs=pairs_of(pairing), distances=pairing.values.tolist(), scores=scores_of(pairing))
+def write_points(message: pb.PointsMatching, matched: Matched) -> None:
+    """Write paired points into their message."""
+    _write_pairs(message.pairs, matched.pairing)
+    message.distances.extend(matched.pairing.values.tolist())
+    _write_scores(message.scores, matched.pairing)
 
 
-def boxes_matching(matched: Matched) -> pb.BoxesMatching:
-    """Return the message of paired boxes."""
-    pairing = matched.pairing
-    return pb.BoxesMatching(pairs=pairs_of(pairing), similarities=pairing.values.tolist(), scores=scores_of(pairing))
+def write_boxes(message: pb.BoxesMatching, matched: Matched) -> None:
+    """Write paired boxes into their message."""
+    _write_pairs(message.pairs, matched.pairing)
+    message.similarities.extend(matched.pairing.values.tolist())
+    _write_scores(message.scores, matched.pairing)
 
 
-def assignment(matched: Matched) -> pb.Assignment:
-    """Return the message of an assignment."""
-    pairing = matched.pairing
-    return pb.Assignment(pairs=pairs_of(pairing), costs=pairing.values.tolist(), total_cost=matched.total)
+def write_assignment(message: pb.Assignment, matched: Matched) -> None:
+    """Write an assignment into its message."""
+    _write_pairs(message.pairs, matched.pairing)
+    message.costs.extend(matched.pairing.values.tolist())
+    message.total_cost = matched.total
 
 
-def detr_matching(matched: Matched) -> pb.DetrMatching:
-    """Return the message of paired queries and targets."""
-    pairing = matched.pairing
-    return pb.DetrMatching(pairs=pairs_of(pairing), costs=pairing.values.tolist(), total_cost=matched.total)
+def write_detr(message: pb.DetrMatching, matched: Matched) -> None:
+    """Write paired queries and targets into their message."""
+    _write_pairs(message.pairs, matched.pairing)
+    message.costs.extend(matched.pairing.values.tolist())
+    message.total_cost = matched.total
 
 
-def instances_matching(matched: InstancesMatched) -> pb.InstancesMatching:
-    """Return the message of two segmentations compared."""
-    found, pairing = matched.comparison, matched.pairing
-    return pb.InstancesMatching(
-        pairs=pairs_of(pairing),
-        ious=pairing.values.tolist(),
-        panoptic_quality=known(found.quality.panoptic_quality),
-        segmentation_quality=known(found.quality.segmentation_quality),
-        recognition_quality=known(found.quality.recognition_quality),
-        aji=known(found.aggregated_jaccard),
-        aji_plus=known(found.aggregated_jaccard_plus),
-        dice=known(found.dice),
-        scores=scores_of(pairing),
-        a_values=_listed(matched.a_values),
-        b_values=_listed(matched.b_values),
-    )
+def write_instances(message: pb.InstancesMatching, matched: InstancesMatched) -> None:
+    """Write two segmentations compared into their message."""
+    found, quality = matched.comparison, matched.comparison.quality
+    _write_pairs(message.pairs, matched.pairing)
+    message.ious.extend(matched.pairing.values.tolist())
+    figures = {
+        "panoptic_quality": quality.panoptic_quality,
+        "segmentation_quality": quality.segmentation_quality,
+        "recognition_quality": quality.recognition_quality,
+        "aji": found.aggregated_jaccard,
+        "aji_plus": found.aggregated_jaccard_plus,
+        "dice": found.dice,
+    }
+    for field, figure in figures.items():
+        if not math.isnan(figure):
+            setattr(message, field, figure)
+    _write_scores(message.scores, matched.pairing)
+    for values, field_values in ((matched.a_values, message.a_values), (matched.b_values, message.b_values)):
+        if values is not None:
+            field_values.extend(values.tolist())
 
 
-def pairs_of(pairing: Pairing) -> pb.Pairs:
-    """Return the message of who belongs to whom."""
-    return pb.Pairs(
-        a=pairing.index_a.tolist(),
-        b=pairing.index_b.tolist(),
-        unpaired_a=pairing.unpaired_a.tolist(),
-        unpaired_b=pairing.unpaired_b.tolist(),
-    )
+def _write_pairs(message: pb.Pairs, pairing: Pairing) -> None:
+    message.a.extend(pairing.index_a.tolist())
+    message.b.extend(pairing.index_b.tolist())
+    message.unpaired_a.extend(pairing.unpaired_a.tolist())
+    message.unpaired_b.extend(pairing.unpaired_b.tolist())
 
 
-def scores_of(pairing: Pairing) -> pb.PairScores:
-    """Return the message of how well b finds a; what is 0/0 is absent."""
-    return pb.PairScores(precision=known(pairing.precision), recall=known(pairing.recall), f1=known(pairing.f1))
+def _write_scores(message: pb.PairScores, pairing: Pairing) -> None:
+    """Write how well b finds a; what is 0/0 stays absent, and the message is there in any case."""
+    message.SetInParent()
+    pair_count, a_count, b_count = len(pairing), len(pairing.unpaired_a), len(pairing.unpaired_b)
+    if pair_count + b_count:
+        message.precision = pairing.precision
+    if pair_count + a_count:
+        message.recall = pairing.recall
+    if pair_count + a_count + b_count:
+        message.f1 = pairing.f1
 
 
 def known(figure: float) -> float | None:
     """Return a figure; None where it is NaN, so that its field is absent."""
     return None if math.isnan(figure) else float(figure)
-
-
-def duration(seconds: Iterable[float]) -> Duration:
-    """Return the message of a span of time, the sum of the parts."""
-    message = Duration()
-    message.FromNanoseconds(round(sum(seconds) * 1e9))
-    return message
-
-
-def _listed(values: NDArray[np.int64] | None) -> list[int] | None:
-    return None if values is None else values.tolist()

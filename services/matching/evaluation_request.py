@@ -10,7 +10,7 @@ from retinue.matching.v1 import matching_pb2 as pb
 from retinue.runtime.errors import InvalidInput
 from retinue.serving.wire import MAX_ID_CHARACTERS
 from services.matching.evaluation import EvaluationOptions, EvaluationPicture, EvaluationProblem
-from services.matching.packed import Bounds, check_bounds, doubles, rows_of, scalar
+from services.matching.packed import Bounds, PackedFields, check_bounds, numbers, rows_of, scalar
 from services.matching.requests import check_corners
 from services.matching.settings import LimitSettings
 
@@ -53,15 +53,12 @@ class EvaluationReader:
 
     def _read_options(self, options: pb.EvaluationOptions) -> None:
         most = self._limits.max_iou_threshold_count
-        thresholds = None
-        if options.iou_thresholds:
-            field, count = "options.iou_thresholds", len(options.iou_thresholds)
-            if count > most:
-                raise InvalidInput(field, f"has {count} values; at most {most} are allowed", limit=str(most))
-            thresholds = doubles(options.iou_thresholds, field, _ABOVE_0)
-            if (np.diff(thresholds) <= 0).any():
-                raise InvalidInput(field, "must be ascending")
+        count = len(options.iou_thresholds)
+        if count > most:
+            problem = f"has {count} values; at most {most} are allowed"
+            raise InvalidInput("options.iou_thresholds", problem, limit=str(most))
         try:
+            thresholds = _thresholds(options)
             iou_threshold = scalar(options, "confusion_iou_threshold", 0.5, _ABOVE_0)
             score_threshold = scalar(options, "confusion_score_threshold", 0.3, Bounds(0.0, 1.0))
         except InvalidInput as error:
@@ -108,6 +105,15 @@ class EvaluationReader:
         return picture
 
 
+def _thresholds(options: pb.EvaluationOptions) -> NDArray[np.float64] | None:
+    if not options.iou_thresholds:
+        return None
+    thresholds = numbers(PackedFields(options), "iou_thresholds", _ABOVE_0)
+    if (np.diff(thresholds) <= 0).any():
+        raise InvalidInput("iou_thresholds", "must be ascending")
+    return thresholds
+
+
 def _above(what: str, most: int) -> InvalidInput:
     return InvalidInput("", f"{what} the limit of {most}", limit=str(most))
 
@@ -117,14 +123,14 @@ def _facts(error: InvalidInput) -> dict[str, str]:
 
 
 def _picture_of(image: pb.EvaluationImage, max_box_count: int) -> EvaluationPicture:
-    truth = rows_of(image.truth_xyxy_px, 4, "truth_xyxy_px", "boxes", max_box_count)
-    found = rows_of(image.detection_xyxy_px, 4, "detection_xyxy_px", "boxes", max_box_count)
+    fields = PackedFields(image)
+    truth, found = (rows_of(fields, name, 4, "boxes", max_box_count) for name in ("truth_xyxy_px", "detection_xyxy_px"))
     check_corners(truth, "truth_xyxy_px")
     check_corners(found, "detection_xyxy_px")
     count = len(truth)
     if image.truth_areas_px:
         _check_count(image, "truth_areas_px", count)
-        areas = doubles(image.truth_areas_px, "truth_areas_px", _AT_LEAST_0)
+        areas = numbers(fields, "truth_areas_px", _AT_LEAST_0)
     else:
         with np.errstate(over="ignore", under="ignore"):
             areas = (truth[:, 2] - truth[:, 0]) * (truth[:, 3] - truth[:, 1])
@@ -141,7 +147,7 @@ def _picture_of(image: pb.EvaluationImage, max_box_count: int) -> EvaluationPict
         is_crowd,
         found,
         _class_ids(image, "detection_class_ids", len(found)),
-        doubles(image.detection_scores, "detection_scores"),
+        numbers(fields, "detection_scores"),
     )
 
 

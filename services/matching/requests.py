@@ -16,7 +16,7 @@ from services.matching.boxes import BoxesProblem, Metric
 from services.matching.detr import DetrProblem
 from services.matching.instances import InstanceLimits, InstancesProblem, MaskList
 from services.matching.label_map import LabelMapFile, open_label_map
-from services.matching.packed import ANY, Bounds, check_bounds, doubles, rows_of, scalar
+from services.matching.packed import ANY, FLOAT, Bounds, PackedFields, check_bounds, numbers, rows_of, scalar
 from services.matching.points import PointsProblem
 from services.matching.settings import LimitSettings
 
@@ -36,7 +36,6 @@ _METRICS: Final[Mapping[int, Metric]] = {
     pb.BOX_METRIC_IOS: "ios",
 }
 _AT_LEAST_0: Final = Bounds(0.0, math.inf)
-_RAW_COST: Final = np.dtype("<f4")
 
 
 class RequestReader:
@@ -74,8 +73,8 @@ class RequestReader:
             InvalidInput: a field cannot be used.
         """
         most = self._limits.max_point_count
-        a_xy = rows_of(problem.a_xy, 2, "a_xy", "points", most)
-        b_xy = rows_of(problem.b_xy, 2, "b_xy", "points", most)
+        fields = PackedFields(problem)
+        a_xy, b_xy = (rows_of(fields, field, 2, "points", most) for field in ("a_xy", "b_xy"))
         if not problem.HasField("radius"):
             raise InvalidInput("radius", "required: the distance up to which points can be paired")
         radius = scalar(problem, "radius", None, _AT_LEAST_0)
@@ -96,8 +95,8 @@ class RequestReader:
         metric = _METRICS.get(problem.metric)
         if metric is None:
             raise InvalidInput("metric", f"{problem.metric} is no BoxMetric of this version")
-        a_xyxy = rows_of(problem.a_xyxy, 4, "a_xyxy", "boxes", most)
-        b_xyxy = rows_of(problem.b_xyxy, 4, "b_xyxy", "boxes", most)
+        fields = PackedFields(problem)
+        a_xyxy, b_xyxy = (rows_of(fields, field, 4, "boxes", most) for field in ("a_xyxy", "b_xyxy"))
         check_corners(a_xyxy, "a_xyxy")
         check_corners(b_xyxy, "b_xyxy")
         a_class_ids = self._classes(problem, "a_class_ids", len(a_xyxy))
@@ -143,9 +142,9 @@ class RequestReader:
         class_count = problem.class_count
         if class_count < 1:
             raise InvalidInput("class_count", f"is {class_count}; at least 1 is allowed")
-        boxes = rows_of(problem.boxes_cxcywh_norm, 4, "boxes_cxcywh_norm", "boxes", most)
-        targets = rows_of(problem.target_boxes_cxcywh_norm, 4, "target_boxes_cxcywh_norm", "boxes", most)
-        for name, sides in (("boxes_cxcywh_norm", boxes), ("target_boxes_cxcywh_norm", targets)):
+        fields, names = PackedFields(problem), ("boxes_cxcywh_norm", "target_boxes_cxcywh_norm")
+        boxes, targets = (rows_of(fields, name, 4, "boxes", most, dtype=FLOAT) for name in names)
+        for name, sides in zip(names, (boxes, targets), strict=True):
             if (sides[:, 2:] < 0).any():
                 raise InvalidInput(name, "holds a negative width or height")
         probability_count = len(problem.class_probabilities)
@@ -155,7 +154,7 @@ class RequestReader:
                 f"has {probability_count} values, but {len(boxes)} queries of {class_count} classes take "
                 f"{len(boxes) * class_count}",
             )
-        probabilities = doubles(problem.class_probabilities, "class_probabilities", Bounds(0.0, 1.0))
+        probabilities = numbers(fields, "class_probabilities", Bounds(0.0, 1.0), dtype=FLOAT)
         class_ids = np.fromiter(problem.target_class_ids, np.int64, len(problem.target_class_ids))
         if len(class_ids) != len(targets):
             raise InvalidInput("target_class_ids", f"has {len(class_ids)} values for {len(targets)} targets")
@@ -199,14 +198,14 @@ class RequestReader:
             field = "cost_matrix.raw_costs"
             if matrix.costs:
                 raise InvalidInput(field, "together with costs; one of them is allowed")
-            if len(matrix.raw_costs) != cell_count * _RAW_COST.itemsize:
+            if len(matrix.raw_costs) != cell_count * FLOAT.itemsize:
                 raise InvalidInput(field, f"has {len(matrix.raw_costs)} bytes; {_cells(shape)} take {4 * cell_count}")
-            costs = np.frombuffer(matrix.raw_costs, _RAW_COST)
+            costs = np.frombuffer(matrix.raw_costs, FLOAT)
         else:
             field = "cost_matrix.costs"
             if len(matrix.costs) != cell_count:
                 raise InvalidInput(field, f"has {len(matrix.costs)} values; {_cells(shape)} take {cell_count}")
-            costs = np.fromiter(matrix.costs, np.float32, cell_count)
+            costs = PackedFields(matrix).array("costs", FLOAT)
         if fault := worst_fault(costs, is_maximized=is_maximized):
             raise InvalidInput(field, fault)
         return costs.reshape(shape)

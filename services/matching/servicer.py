@@ -1,14 +1,15 @@
 """The edge: each RPC reads its problems, has them solved, and writes the answer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 
 from retinue.matching.v1 import matching_pb2 as pb
 from retinue.matching.v1 import matching_pb2_grpc
 from retinue.runtime.errors import NotSupported
-from retinue.serving.call import Call, current_call
+from retinue.serving.call import current_call
 from retinue.serving.metrics import Metrics
 from services.matching import answers
 from services.matching.evaluation_answer import evaluate_response
@@ -16,11 +17,10 @@ from services.matching.evaluation_request import EvaluationReader
 from services.matching.problem import Matched, Problem
 from services.matching.requests import RequestReader
 from services.matching.settings import LimitSettings
-from services.matching.solver import Solver, check_waits
+from services.matching.solver import Solved, Solver, check_waits
 
 Message = TypeVar("Message")
 Found = TypeVar("Found", bound=Matched)
-Matching = TypeVar("Matching")
 
 KINDS: Final = ("points", "boxes", "instances", "assign", "detr", "evaluate")
 
@@ -46,8 +46,12 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
     ) -> pb.MatchPointsResponse:
         """Pair points that are near each other."""
-        matchings, solve_s = self._solved("points", request.problems, self._reader.points, answers.points_matching)
-        return pb.MatchPointsResponse(matchings=matchings, solve_time=answers.duration(solve_s))
+        response = pb.MatchPointsResponse()
+        solved = self._solved("points", request.problems, self._reader.points)
+        for one in solved:
+            answers.write_points(response.matchings.add(), one.outcome)
+        _write_time(response.solve_time, solved)
+        return response
 
     def MatchBoxes(
         self,
@@ -55,8 +59,12 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
     ) -> pb.MatchBoxesResponse:
         """Pair boxes that overlap."""
-        matchings, solve_s = self._solved("boxes", request.problems, self._reader.boxes, answers.boxes_matching)
-        return pb.MatchBoxesResponse(matchings=matchings, solve_time=answers.duration(solve_s))
+        response = pb.MatchBoxesResponse()
+        solved = self._solved("boxes", request.problems, self._reader.boxes)
+        for one in solved:
+            answers.write_boxes(response.matchings.add(), one.outcome)
+        _write_time(response.solve_time, solved)
+        return response
 
     def MatchInstances(
         self,
@@ -64,10 +72,12 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
     ) -> pb.MatchInstancesResponse:
         """Pair segmented things and say how good the segmentation is."""
-        matchings, solve_s = self._solved(
-            "instances", request.problems, self._reader.instances, answers.instances_matching
-        )
-        return pb.MatchInstancesResponse(matchings=matchings, solve_time=answers.duration(solve_s))
+        response = pb.MatchInstancesResponse()
+        solved = self._solved("instances", request.problems, self._reader.instances)
+        for one in solved:
+            answers.write_instances(response.matchings.add(), one.outcome)
+        _write_time(response.solve_time, solved)
+        return response
 
     def Assign(
         self,
@@ -75,8 +85,12 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
     ) -> pb.AssignResponse:
         """Solve assignment problems given by their cost matrices."""
-        assignments, solve_s = self._solved("assign", request.problems, self._reader.assignment, answers.assignment)
-        return pb.AssignResponse(assignments=assignments, solve_time=answers.duration(solve_s))
+        response = pb.AssignResponse()
+        solved = self._solved("assign", request.problems, self._reader.assignment)
+        for one in solved:
+            answers.write_assignment(response.assignments.add(), one.outcome)
+        _write_time(response.solve_time, solved)
+        return response
 
     def MatchDetr(
         self,
@@ -84,8 +98,12 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - gRPC's signature
     ) -> pb.MatchDetrResponse:
         """Pair the queries of a detection transformer with targets."""
-        matchings, solve_s = self._solved("detr", request.problems, self._reader.detr, answers.detr_matching)
-        return pb.MatchDetrResponse(matchings=matchings, solve_time=answers.duration(solve_s))
+        response = pb.MatchDetrResponse()
+        solved = self._solved("detr", request.problems, self._reader.detr)
+        for one in solved:
+            answers.write_detr(response.matchings.add(), one.outcome)
+        _write_time(response.solve_time, solved)
+        return response
 
     def Evaluate(
         self,
@@ -103,7 +121,7 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         response = evaluate_response(
             solved.outcome, reader.names, len(problem.pictures), are_curves_wanted=reader.are_curves_wanted
         )
-        response.solve_time.CopyFrom(answers.duration([solve_s]))
+        _write_time(response.solve_time, [solved])
         return response
 
     def Track(
@@ -115,23 +133,19 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
         raise NotSupported("Track is not served by this version")
 
     def _solved(
-        self,
-        kind: str,
-        messages: Sequence[Message],
-        read: Callable[[Message], Problem[Found]],
-        answer: Callable[[Found], Matching],
-    ) -> tuple[list[Matching], list[float]]:
-        """Return the answer to each problem, and the seconds that solving it took."""
+        self, kind: str, messages: Sequence[Message], read: Callable[[Message], Problem[Found]]
+    ) -> list[Solved[Found]]:
+        """Return the outcome of each problem."""
         call = current_call()
         solved = self._solver.solve_all(self._reader.problems(messages, read), call.caller)
         observer = self._observers[kind]
         for one in solved:
             pairing = one.outcome.pairing
             observer.on_solved(one.timings.infer_s, len(pairing), len(pairing.unpaired_a), len(pairing.unpaired_b))
-        solve_s = [one.timings.infer_s for one in solved]
-        _note(call, solve_s, sum(one.timings.queue_s for one in solved))
-        return [answer(one.outcome) for one in solved], solve_s
+        call.facts["problem_count"] = len(solved)
+        call.facts["queue_s"] = round(sum([one.timings.queue_s for one in solved]), 6)
+        return solved
 
 
-def _note(call: Call, solve_s: Sequence[float], queue_s: float) -> None:
-    call.facts.update(problem_count=len(solve_s), queue_s=round(queue_s, 6), solve_s=round(sum(solve_s), 6))
+def _write_time(message: Duration, solved: Sequence[Solved[Any]]) -> None:
+    message.FromNanoseconds(round(sum([one.timings.infer_s for one in solved]) * 1e9))

@@ -144,6 +144,7 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
             observer.on_solved(one.timings.infer_s, len(pairing), len(pairing.unpaired_a), len(pairing.unpaired_b))
         call.facts["problem_count"] = len(solved)
         call.facts["queue_s"] = round(sum([one.timings.queue_s for one in solved]), 6)
+        call.facts["solve_s"] = round(sum([one.timings.infer_s for one in solved]), 6)
         return solved
 
 

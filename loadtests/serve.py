@@ -14,6 +14,7 @@ from loadtests.service_process import ServiceFailed, ServiceProcess
 ADDRESSES = {
     "classification": ("127.0.0.1:50051", "127.0.0.1:8080"),
     "detection": ("127.0.0.1:50052", "127.0.0.1:8081"),
+    "matching": ("127.0.0.1:50054", "127.0.0.1:8083"),
 }
 _COMMANDS = {"classification": "classify", "detection": "detect"}
 _CALLS = """\

@@ -12,6 +12,7 @@ import pytest
 from google.rpc.status_pb2 import Status
 
 from retinue.classification.v1 import classification_pb2
+from retinue.matching.v1 import matching_pb2
 from retinue.oip import open_inference_pb2
 from retinue.runtime import errors
 from retinue.runtime.errors import (
@@ -36,6 +37,7 @@ from retinue.serving.metrics import Metrics
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.status import CODES, INTERNAL_REASON, failure_of
 from services.classification.servicer import ClassificationServicer
+from services.matching.servicer import MatchingServicer
 from tests.unit.serving.in_process import Running, error_info_of, retry_delay_s, running, status_of
 
 HOUSE = Path(__file__).parents[2]
@@ -164,6 +166,7 @@ def test_overload_is_never_unavailable() -> None:
     ("servicer", "service"),
     [
         (ClassificationServicer, classification_pb2.DESCRIPTOR.services_by_name["ClassificationService"]),
+        (MatchingServicer, matching_pb2.DESCRIPTOR.services_by_name["MatchingService"]),
         (OpenInferenceServicer, open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]),
     ],
 )

@@ -1,7 +1,7 @@
 """The least that a Python gRPC server can do with a payload: give one back, undecoded.
 
-Run as `python -m loadtests.benchmarks.echo_server METHOD FILE`; every call of the method gets the content of FILE. Prints
-its port, and serves until its input ends.
+Run as `python -m loadtests.benchmarks.echo_server METHOD FILE`; every call of the method gets the content of FILE. It
+prints its port, and serves until its input ends.
 """
 
 import subprocess
@@ -9,11 +9,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import grpc
 
 from loadtests.service_process import cpu_s_of
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"  # generic in the stubs only
 
 _THREADS = 256  # as many as a service of ours has
 
@@ -54,7 +56,7 @@ def main() -> None:
     method, file = sys.argv[1:]
     answer = Path(file).read_bytes()
     service, _, name = method.lstrip("/").partition("/")
-    handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer)
+    handler: Handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer)
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=[("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")

@@ -8,7 +8,8 @@ import pytest
 from loadtests.service_process import REPOSITORY, ServiceProcess
 from retinue.client import ClassificationClient
 
-collect_ignore = ["ask_triton.py"]  # a program of its own: its protos and ours cannot live in one process
+# Programs of their own: their protos and ours cannot live in one process.
+collect_ignore = ["ask_triton.py", "ask_triton_assign.py"]
 SAMPLES = REPOSITORY / "services" / "classification" / "samples"
 
 

@@ -13,6 +13,7 @@ from google.rpc.status_pb2 import Status
 
 from retinue.classification.v1 import classification_pb2
 from retinue.detection.v1 import detection_pb2
+from retinue.matching.v1 import matching_pb2
 from retinue.oip import open_inference_pb2
 from retinue.runtime import errors
 from retinue.runtime.errors import (
@@ -39,6 +40,7 @@ from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.status import CODES, INTERNAL_REASON, failure_of
 from services.classification.servicer import ClassificationServicer
 from services.detection.servicer import DetectionServicer
+from services.matching.servicer import MatchingServicer
 from tests.unit.serving.in_process import Running, error_info_of, retry_delay_s, running, status_of
 
 HOUSE = Path(__file__).parents[2]
@@ -169,6 +171,7 @@ def test_overload_is_never_unavailable() -> None:
     [
         (ClassificationServicer, classification_pb2.DESCRIPTOR.services_by_name["ClassificationService"]),
         (DetectionServicer, detection_pb2.DESCRIPTOR.services_by_name["DetectionService"]),
+        (MatchingServicer, matching_pb2.DESCRIPTOR.services_by_name["MatchingService"]),
         (OpenInferenceServicer, open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]),
     ],
 )

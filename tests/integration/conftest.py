@@ -9,7 +9,7 @@ from loadtests.service_process import REPOSITORY, ServiceProcess
 from retinue.client import ClassificationClient
 
 # Programs of their own: their protos and ours cannot live in one process.
-collect_ignore = ["ask_triton.py", "ask_triton_boxes.py"]
+collect_ignore = ["ask_triton.py", "ask_triton_assign.py", "ask_triton_boxes.py"]
 SAMPLES = REPOSITORY / "services" / "classification" / "samples"
 
 

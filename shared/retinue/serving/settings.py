@@ -119,26 +119,14 @@ class LogSettings(Group):
     format: Literal["auto", "json", "pretty"] = Field(default="auto", description="auto: pretty on a terminal.")
 
 
-class ServiceSettings(BaseSettings):
-    """All settings of one service."""
+class HostSettings(BaseSettings):
+    """What every service has: its ports and its log."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=_DELIMITER, extra="forbid", frozen=True)
 
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
-    images: ImageSettings = Field(default_factory=ImageSettings)
-    models: ModelSettings = Field(default_factory=ModelSettings)
-    engine: EngineSettings = Field(default_factory=EngineSettings)
     log: LogSettings = Field(default_factory=LogSettings)
-
-    @model_validator(mode="after")
-    def _a_message_holds_a_picture(self) -> "ServiceSettings":
-        if self.grpc.max_message_bytes < self.images.max_bytes + _ENVELOPE_BYTES:
-            raise ValueError(
-                f"grpc.max_message_bytes ({self.grpc.max_message_bytes}) must exceed images.max_bytes "
-                f"({self.images.max_bytes}) by at least {_ENVELOPE_BYTES}"
-            )
-        return self
 
     @classmethod
     def settings_customise_sources(
@@ -153,7 +141,24 @@ class ServiceSettings(BaseSettings):
         return (env_settings, init_settings)
 
 
-Settings = TypeVar("Settings", bound=ServiceSettings)
+class ServiceSettings(HostSettings):
+    """All settings of one service of models."""
+
+    images: ImageSettings = Field(default_factory=ImageSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+
+    @model_validator(mode="after")
+    def _a_message_holds_a_picture(self) -> "ServiceSettings":
+        if self.grpc.max_message_bytes < self.images.max_bytes + _ENVELOPE_BYTES:
+            raise ValueError(
+                f"grpc.max_message_bytes ({self.grpc.max_message_bytes}) must exceed images.max_bytes "
+                f"({self.images.max_bytes}) by at least {_ENVELOPE_BYTES}"
+            )
+        return self
+
+
+Settings = TypeVar("Settings", bound=HostSettings)
 
 
 def load_settings(kind: type[Settings], config: Path | None = None) -> Settings:

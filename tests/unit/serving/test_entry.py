@@ -32,7 +32,7 @@ def config_of(folder: Path, text: str) -> list[str]:
 
 
 def run(mean: MeanService, arguments: list[str]) -> int:
-    service: Service[Any, Any, Any] = mean.service
+    service: Service[Any] = mean.service
     return run_service(service, MeanSettings, arguments)
 
 

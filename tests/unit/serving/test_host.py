@@ -22,9 +22,10 @@ from retinue.runtime.models import Models
 from retinue.runtime.package import Package
 from retinue.runtime.picture import Picture
 from retinue.serving.call import current_call
-from retinue.serving.host import Host, Service
+from retinue.serving.host import Host
 from retinue.serving.image_model import ImageModels
 from retinue.serving.metrics import Metrics
+from retinue.serving.model_service import ModelService
 from retinue.serving.settings import EngineSettings, GrpcSettings, HttpSettings, ModelSettings, ServiceSettings
 from retinue.serving.tensor_model import TensorSpec
 from tests.unit.serving.hosted import SERVING, Run, run_host, settings_of
@@ -65,7 +66,7 @@ class MeanService:
         self.fault: Exception | None = None
         self.graphs = ["model.onnx"]
         self.loaded: list[Backend] = []
-        self.service: Service[Picture, float, ServiceSettings] = Service(
+        self.service: ModelService[Picture, float, ServiceSettings] = ModelService(
             task="classification",
             full_name=FULL_NAME,
             embedded_root=embedded_root,

@@ -1,8 +1,8 @@
 """Codes: what class, or classes, each pixel is of, in a form that rows and windows can be cut from.
 
 Where each pixel is of the most probable class, codes are that class, [height, width]. Where thresholds decide, a pixel
-may be of several classes or of none: codes are uint8 [height, width, classes + 1], 1 for each class it is of, and last
-the most probable of those, `NO_CLASS` for none.
+may be of several classes or of none: codes are [height, width, classes + 1], 1 for each class it is of, and last the
+most probable of those, for none the highest number of the dtype. That is uint8, with more than 256 classes uint16.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from retinue.ops import Rle, rle_encode, rle_encode_labels
 from services.segmentation.segmentations import Codes, Floats
 
 NO_CLASS = 255
-"""In the last layer of codes, and in a PNG of them: the pixel is of no class. With 256 classes it is one of them."""
+"""In the last layer of uint8 codes, and in a PNG of them: the pixel is of no class. With 256 classes it is one."""
 MOST_CLASSES_OF_PNG = 256
 
 
@@ -34,7 +34,7 @@ def most_probable(logits: Floats) -> Codes:
 
 
 def by_thresholds(probabilities: Floats, thresholds: Sequence[float | None]) -> Codes:
-    """Return the classes of each pixel, uint8 [height, width, classes + 1].
+    """Return the classes of each pixel, [height, width, classes + 1].
 
     Args:
         probabilities: [classes, height, width], in [0, 1].
@@ -42,14 +42,15 @@ def by_thresholds(probabilities: Floats, thresholds: Sequence[float | None]) -> 
     """
     count, height, width = probabilities.shape
     first = most_probable(probabilities)
-    codes = np.empty((height, width, count + 1), np.uint8)
-    best, best_class = np.full((height, width), -1, np.float32), np.full((height, width), NO_CLASS, np.uint8)
+    codes = np.empty((height, width, count + 1), first.dtype)
+    no_class = np.iinfo(first.dtype).max
+    best, best_class = np.full((height, width), -1, np.float32), np.full((height, width), no_class, first.dtype)
     for class_id, threshold in enumerate(thresholds):
         layer = probabilities[class_id]
         is_of = first == class_id if threshold is None else layer >= np.float32(threshold)
         codes[..., class_id] = is_of
         is_better = is_of & (layer > best)
-        np.copyto(best_class, np.uint8(min(class_id, NO_CLASS)), where=is_better)
+        np.copyto(best_class, first.dtype.type(class_id), where=is_better)
         np.copyto(best, layer, where=is_better)
     codes[..., count] = best_class
     return codes
@@ -66,7 +67,7 @@ def class_counts(codes: Codes, class_count: int) -> NDArray[np.int64]:
 def class_masks(codes: Codes, class_count: int) -> list[Rle]:
     """Return the mask of each class, of the size of the codes."""
     if codes.ndim == 3:
-        return [rle_encode(np.ascontiguousarray(codes[..., class_id])) for class_id in range(class_count)]
+        return [rle_encode(np.ascontiguousarray(codes[..., class_id], np.uint8)) for class_id in range(class_count)]
     nothing = rle_encode(np.zeros(codes.shape, np.bool_))
     there, masks = rle_encode_labels(codes, background=None)
     found = dict(zip(there.tolist(), masks, strict=True))

@@ -34,7 +34,6 @@ _BLENDS: Final[Mapping[int, Blend]] = {
     pb.TILE_BLEND_GAUSSIAN: "gaussian",
 }
 _LEAST_TILE_PX: Final = 32
-_MOST_TILE_PX: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +108,23 @@ def tiling_of(options: pb.SegmentationOptions, manifest: SegmentationManifest, f
         InvalidInput: a part of it is out of range, or the model's input has one size and windows another.
     """
     tiling = options.tiling
-    own = manifest.tiles
-    side = tiling.tile_size_px if tiling.HasField("tile_size_px") else own.tile_size_px
-    if not _LEAST_TILE_PX <= side <= _MOST_TILE_PX:
-        raise InvalidInput(
-            f"{field}.tiling.tile_size_px", f"is {side}; {_LEAST_TILE_PX} to {_MOST_TILE_PX} are allowed"
-        )
-    if isinstance(manifest.input, StretchInput) and {manifest.input.height, manifest.input.width} != {side}:
-        size = f"{manifest.input.width}x{manifest.input.height}"
+    own, policy = manifest.tiles, manifest.input
+    side = tiling.tile_size_px if tiling.HasField("tile_size_px") else manifest.default_tile_size_px
+    if isinstance(policy, StretchInput) and {policy.height, policy.width} != {side}:
+        size = f"{policy.width}x{policy.height}"
         raise InvalidInput(f"{field}.tiling.tile_size_px", f"is {side}; model {manifest.name} takes {size} pixels only")
+    most = manifest.most_tile_size_px
+    if not _LEAST_TILE_PX <= side <= most:
+        raise InvalidInput(
+            f"{field}.tiling.tile_size_px", f"is {side}; {_LEAST_TILE_PX} to {most} are allowed", limit=str(most)
+        )
     overlap = tiling.overlap_px if tiling.HasField("overlap_px") else min(own.overlap_px, side // 2)
     if not 0 <= overlap <= side // 2:
         raise InvalidInput(f"{field}.tiling.overlap_px", f"is {overlap}; 0 to {side // 2} are allowed")
     blend = _BLENDS.get(tiling.blend)
     if blend is None:
         raise InvalidInput(f"{field}.tiling.blend", f"{tiling.blend} is no TileBlend of this version")
-    return Tiling(side, overlap, blend)
+    return Tiling(side, overlap, blend, reach_px=own.overlap_px // 2)
 
 
 def _thresholds(

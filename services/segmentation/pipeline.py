@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retinue.ops import SeamMerger, plan_tiles, resize_bilinear, rle_encode_crop
+from retinue.ops import SeamMerger, plan_tiles, relabel_sequential, resize_bilinear, rle_encode_crop
 from retinue.runtime.backend import LoadGraph
 from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import BackendFailed, PackageInvalid
@@ -146,18 +146,22 @@ class SegmentationPipeline:
         # What is cut by the edge of a window may be larger than what is seen of it.
         min_area_px = 0 if item.is_window else item.options.min_area_px
         label_map = split(foreground, guide, self._splitting, min_area_px)
+        if item.core is not None:
+            seen, label_map = label_map, np.zeros_like(label_map)
+            label_map[item.core] = relabel_sequential(seen[item.core])[0]
         sums = np.zeros((int(label_map.max(initial=0)), len(logits) + 1))
         top = 0
         for band in _bands(logits, size):
             own = class_sums(label_map[top : top + band.shape[1]], self._probabilities(band))
             sums[: len(own)] += own
             top += band.shape[1]
-        return Found(label_map, sums)
+        return Found(label_map if item.core is None else label_map[item.core], sums)
 
     def _probabilities(self, logits: Floats) -> Floats:
         if self.manifest.output.activation == "sigmoid":
             return _sigmoid(logits)
-        shifted: Floats = np.exp(logits - logits.max(axis=0))
+        with np.errstate(over="ignore"):  # the largest and the least number of all differ by infinity
+            shifted: Floats = np.exp(logits - logits.max(axis=0))
         shifted /= shifted.sum(axis=0)
         return shifted
 
@@ -183,7 +187,9 @@ class SegmentationPipeline:
             return size
         height, width = size
         factor = min(policy.factor, (policy.max_pixels / (height * width)) ** 0.5)
-        return max(1, int(height * factor)), max(1, int(width * factor))
+        rows, columns = max(1, int(height * factor)), max(1, int(width * factor))
+        # Of a line one side is 1 and cannot be less, so that the other has to be.
+        return min(rows, max(1, policy.max_pixels // columns)), min(columns, max(1, policy.max_pixels // rows))
 
 
 def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:

@@ -15,6 +15,7 @@ Sums = NDArray[np.float64]
 Codes = NDArray[np.unsignedinteger]
 Labels = NDArray[np.int32]
 Blend = Literal["crop", "mean", "gaussian"]
+Core = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,28 @@ class SegmentationItem:
     Args:
         view: the pixels.
         options: what is wanted.
-        is_window: whether it is part of a larger picture, looked at at its own resolution.
+        core: of a part of a larger picture, looked at at its own resolution: the rows and columns in which things are
+            told of. None for a whole picture.
         is_blended: of a window, whether probabilities are wanted in place of codes.
     """
 
     view: View
     options: SegmentationOptions
-    is_window: bool = False
+    core: Core | None = None
     is_blended: bool = False
+
+    @property
+    def is_window(self) -> bool:
+        """Whether it is part of a larger picture."""
+        return self.core is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """Single things of some pixels: their label map, ids 1 to n, and what is said of each.
 
-    ``sums`` is float64 [n, classes + 1]: how much probability of each class lies on it, and how many pixels it has.
+    ``label_map`` is of the size of the item's core, if it has one, otherwise of its view. ``sums`` is float64
+    [n, classes + 1]: how much probability of each class lies on each, and how many pixels it has.
     """
 
     label_map: Labels

@@ -1,7 +1,7 @@
 """The edge: requests checked and turned into items, answers into messages."""
 
-import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import grpc
 
@@ -9,6 +9,7 @@ from retinue.common.v1 import image_pb2
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture, PictureLimits
+from retinue.runtime.slots import Slots
 from retinue.runtime.view import WholePicture
 from retinue.segmentation.v1 import segmentation_pb2 as pb
 from retinue.segmentation.v1 import segmentation_pb2_grpc
@@ -24,7 +25,7 @@ from services.segmentation.pipeline import segmentation_manifest_of
 from services.segmentation.segmentations import Segmentation, SegmentationItem, SegmentationOptions
 from services.segmentation.settings import SegmentationSettings
 from services.segmentation.slide_stream import Slide, SlideStream
-from services.segmentation.slides import geometry_of
+from services.segmentation.slides import check_windows, geometry_of
 from services.segmentation.things import things_of
 from services.segmentation.tiled import Tiled
 from services.segmentation.windows import SegmentationEngine, SegmentationTicket, Tiling
@@ -73,7 +74,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
             max_bytes=max(settings.images.max_bytes, 3 * settings.slides.max_tile_pixels),
             max_pixels=settings.slides.max_tile_pixels,
         )
-        self._slots = threading.BoundedSemaphore(settings.slides.max_picture_count)
+        self._slots = Slots(settings.slides.max_picture_count)
 
     def Segment(
         self,
@@ -112,7 +113,12 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
     ) -> Iterator[pb.SegmentStreamResponse]:
         """Segment a picture that comes tile by tile."""
         call = current_call()
-        messages = iter(Arrivals(request_iterator, call.caller, self._slides.stall_timeout_s))
+        with closing(iter(Arrivals(request_iterator, call.caller, self._slides.stall_timeout_s))) as messages:
+            slide = self._begun(messages, call)
+            yield from slide.answers(messages)
+
+    def _begun(self, messages: Iterator[pb.SegmentStreamRequest], call: Call) -> SlideStream:
+        """Return the stream that the first message of a caller begins."""
         first = next(messages, None)
         if first is None or first.WhichOneof("message") != "start":
             raise InvalidInput("message", "the first message must be start")
@@ -122,14 +128,19 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
             raise InvalidInput("start.image_id", problem)
         engine = self._edge.engine(start.model, call)
         manifest = segmentation_manifest_of(engine.manifest)
-        slide = Slide(
-            start.image_id,
+        geometry, tiling = (
             geometry_of(start.geometry, self._slides),
             tiling_of(start.options, manifest, "start.options"),
+        )
+        check_windows(geometry, tiling.tile_size_px, self._slides)
+        slide = Slide(
+            start.image_id,
+            geometry,
+            tiling,
             options_of(start.options, manifest, self._slides.max_instances, "start.options"),
             forms_of(start.options, manifest, "start.options"),
         )
-        yield from SlideStream(engine, slide, self._tile_limits, call.caller).answers(messages)
+        return SlideStream(engine, slide, self._tile_limits, call.caller)
 
     def _put(self, engine: SegmentationEngine, picture: Picture, options: pb.SegmentationOptions, call: Call) -> Asked:
         """Return a picture on its way; one that is looked at through windows goes when it is waited for."""

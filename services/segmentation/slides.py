@@ -74,6 +74,18 @@ def geometry_of(message: pb.SlideGeometry, settings: SlideSettings, field: str =
     return geometry
 
 
+def check_windows(geometry: Geometry, tile_size_px: int, settings: SlideSettings) -> None:
+    """Say whether a row of windows is small enough to be held.
+
+    Raises:
+        ImageTooLarge: it has more pixels than that.
+    """
+    pixels, limit = geometry.width * min(tile_size_px, geometry.height), settings.max_row_pixels
+    if pixels > limit:
+        problem = f"a row of windows has {pixels} pixels, above the limit of {limit}"
+        raise ImageTooLarge("start.options.tiling.tile_size_px", problem, limit=str(limit), actual=str(pixels))
+
+
 class TileRows:
     """Puts tiles together to rows of pixels.
 

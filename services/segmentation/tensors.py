@@ -38,9 +38,7 @@ class SegmentationFace:
             specs.append(TensorSpec("instance_map", "INT32", (-1, -1, -1)))
         self.outputs = tuple(specs)
         self._options = SegmentationOptions(
-            thresholds=(None,) * len(manifest.labels)
-            if manifest.output.activation == "softmax"
-            else (manifest.output.threshold,) * len(manifest.labels),
+            thresholds=(manifest.output.threshold,) * len(manifest.labels),
             score_threshold=0.0,
             min_area_px=0 if splitting is None else splitting.min_area_px,
             max_instances=_EVERYTHING,

@@ -60,7 +60,7 @@ def things_of(found: Found, options: SegmentationOptions) -> list[Thing]:
     label_ids, scores = _judged(found.sums)
     properties = instance_properties(found.label_map)
     is_kept = (properties.areas >= options.min_area_px) & (scores >= options.score_threshold)
-    order = np.argsort(-scores, kind="stable")
+    order = np.lexsort((properties.boxes[:, 0], properties.boxes[:, 1], -scores))
     kept = [place for place in order.tolist() if is_kept[place]][: options.max_instances]
     crops = dict(label_map_to_instances(found.label_map))
     return [
@@ -90,7 +90,7 @@ def is_wanted(thing: Thing, options: SegmentationOptions) -> bool:
 
 
 def best_first(things: list[Thing], most: int) -> list[Thing]:
-    """Return things by score, equal ones by their first pixel, and no more than so many."""
+    """Return things by score, equal ones from top to bottom, and no more than so many."""
     return sorted(things, key=lambda thing: (-thing.score, thing.crop.y, thing.crop.x))[:most]
 
 

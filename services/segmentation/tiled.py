@@ -1,6 +1,5 @@
 """One picture in memory, looked at window by window; waited for as a ticket is."""
 
-import threading
 import time
 from itertools import chain
 
@@ -10,6 +9,7 @@ from retinue.ops import MergedInstance
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import DeadlineExceeded, RetinueError
 from retinue.runtime.picture import Picture
+from retinue.runtime.slots import Slots
 from retinue.runtime.timings import Timings
 from services.segmentation.segmentations import Codes, SegmentationOptions, Thing
 from services.segmentation.things import best_first, is_wanted, thing_of
@@ -35,7 +35,7 @@ class Tiled:
         options: SegmentationOptions,
         tiling: Tiling,
         caller: Caller,
-        slots: threading.Semaphore,
+        slots: Slots,
     ) -> None:
         self._engine = engine
         self._picture = picture
@@ -64,18 +64,13 @@ class Tiled:
             try:
                 self._answer = self._looked_at()
             except RetinueError as error:
-                self._error = error
+                # A traceback holds frames, they the decoded picture, and this, which holds the error: a cycle.
+                self._error = error.with_traceback(None)
         return self._error
 
     def _looked_at(self) -> tuple[Codes, list[Thing]]:
-        deadline_s = self._caller.deadline_s
-        left_s = None if deadline_s is None else max(0.0, min(deadline_s - time.monotonic(), threading.TIMEOUT_MAX))
-        if not self._slots.acquire(timeout=left_s):
-            raise DeadlineExceeded("the deadline passed before the picture's turn came")
-        try:
+        with self._slots.held(self._caller):
             return self._through_windows()
-        finally:
-            self._slots.release()
 
     def _through_windows(self) -> tuple[Codes, list[Thing]]:
         begin_s = time.monotonic()

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinue.ops import MergedInstance, RowStitcher, SeamMerger, plan_tiles
-from retinue.ops.tiles import Tile
+from retinue.ops.tiles import Axis
 from retinue.runtime.caller import Caller
 from retinue.runtime.engine import Engine
-from retinue.runtime.errors import Overloaded
+from retinue.runtime.errors import BackendFailed, Overloaded, RetinueError
 from retinue.runtime.ticket import Ticket
 from retinue.runtime.timings import Timings
 from retinue.runtime.view import Cut, Size
@@ -33,6 +33,7 @@ from services.segmentation.segmentations import (
 
 SegmentationEngine = Engine[SegmentationItem, Segmentation]
 SegmentationTicket = Ticket[SegmentationItem, Segmentation]
+_BAND_PIXELS = 1 << 20  # of blended probabilities that are decided at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,13 @@ class Tiling:
         tile_size_px: side of a window, at least 32.
         overlap_px: of neighbouring windows, in [0, tile_size_px / 2].
         blend: what a pixel is where windows overlap.
+        reach_px: how far from the edge of a window what is beyond it makes a difference: half the receptive field.
     """
 
     tile_size_px: int
     overlap_px: int
     blend: Blend
+    reach_px: int
 
 
 class Done(NamedTuple):
@@ -55,6 +58,13 @@ class Done(NamedTuple):
 
     rows: Codes
     things: list[MergedInstance]
+
+
+class _Place(NamedTuple):
+    """Where the core of a window lies in the picture."""
+
+    y: int
+    x: int
 
 
 class Windows:
@@ -75,31 +85,29 @@ class Windows:
         self._options = options
         self._caller = caller
         self._is_blended = tiling.blend != "crop"
-        self._plan = plan_tiles(*size, tiling.tile_size_px, tiling.overlap_px)
-        self._stitcher = RowStitcher(self._plan, blend=tiling.blend)
-        # Where windows see the same, things share all of the band; where the edge hides something they share less.
+        self._reach_px = tiling.reach_px
+        plan = plan_tiles(*size, tiling.tile_size_px, tiling.overlap_px)
+        self._rows, self._columns = plan.rows, plan.columns
+        self._stitcher = RowStitcher(plan, blend=tiling.blend)
+        # Where windows see the same, things share all of the band; where they disagree they share less.
         self._merger = SeamMerger(ios_threshold=0.5)
-        self._width = size[1]
-        self._pixels: NDArray[np.uint8] = np.empty((0, size[1], 3), np.uint8)
-        self._top = 0  # the row of the picture that `_pixels` begins with
-        self._next = 0  # the window that is cut next
-        self._under_way: deque[SegmentationTicket] = deque()
-        self._tiles: deque[Tile] = deque()
+        self._pixels = np.empty((self._rows.tile, size[1], 3), np.uint8)  # of one row of windows
+        self._filled = 0
+        self._row = 0
+        self._under_way: deque[tuple[SegmentationTicket, _Place]] = deque()
         self.timings = Timings()
 
     def add(self, rows: NDArray[np.uint8]) -> Iterator[Done]:
         """Take the next rows of the picture, uint8 [n, width, 3], and yield what is finished meanwhile."""
-        self._pixels = rows if not len(self._pixels) else np.concatenate([self._pixels, rows])
-        bottom = self._top + len(self._pixels)
-        while self._next < len(self._plan):
-            tile = self._plan[self._next]
-            if tile.y + tile.height > bottom:
-                break
-            yield from self._begun(tile)
-            self._next += 1
-        kept = self._plan[self._next].y if self._next < len(self._plan) else bottom
-        self._pixels = self._pixels[kept - self._top :].copy()  # a view would hold what is done with
-        self._top = kept
+        while len(rows):
+            taken = rows[: len(self._pixels) - self._filled]
+            self._pixels[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            rows = rows[len(taken) :]
+            if self._filled == len(self._pixels):
+                for column in range(self._columns.count):
+                    yield from self._begun(column)
+                self._begin_row()
 
     def finish(self) -> Iterator[Done]:
         """Yield the rest, when all rows have come."""
@@ -109,45 +117,79 @@ class Windows:
 
     def close(self) -> None:
         """Let go of the windows that are under way."""
-        for ticket in self._under_way:
+        for ticket, _ in self._under_way:
             ticket.cancel()
         self._under_way.clear()
 
-    def _begun(self, tile: Tile) -> Iterator[Done]:
+    def _begin_row(self) -> None:
+        """Keep of the pixels what the next row of windows shares with this one."""
+        self._row += 1
+        if self._row < self._rows.count:
+            passed = self._rows.start(self._row) - self._rows.start(self._row - 1)
+            self._filled -= passed
+            self._pixels[: self._filled] = self._pixels[passed:].copy()
+
+    def _begun(self, column: int) -> Iterator[Done]:
         """Put a window on its way, and yield what has to be finished first for that."""
-        top = tile.y - self._top
-        cut = Cut(self._pixels[top : top + tile.height, tile.x : tile.x + tile.width].copy())
-        item = SegmentationItem(cut, self._options, is_window=True, is_blended=self._is_blended)
+        x = self._columns.start(column)
+        cut = Cut(self._pixels[:, x : x + self._columns.tile].copy())
+        core = _core(self._rows, self._row, self._reach_px), _core(self._columns, column, self._reach_px)
+        place = _Place(self._rows.start(self._row) + core[0].start, x + core[1].start)
+        item = SegmentationItem(cut, self._options, core=core, is_blended=self._is_blended)
         most = 2 * self._engine.size.workers * self._engine.size.max_batch_size
-        while True:
-            while len(self._under_way) >= most:
-                yield self._taken()
-            try:
-                ticket = self._engine.submit(item, self._caller, byte_count=cut.array.nbytes)
-            except Overloaded:
-                if not self._under_way:
-                    raise
-                yield self._taken()
-                continue
-            self._under_way.append(ticket)
-            self._tiles.append(tile)
-            return
+        while len(self._under_way) >= most:
+            yield self._taken()
+        while (ticket := self._submitted(item)) is None:
+            yield self._taken()
+        self._under_way.append((ticket, place))
+
+    def _submitted(self, item: SegmentationItem) -> SegmentationTicket | None:
+        """Return the ticket of a window; None where the queue is full and that can be waited for."""
+        try:
+            return self._engine.submit(item, self._caller, byte_count=item.view.pixels().nbytes)
+        except Overloaded:
+            if self._under_way:
+                return None
+            raise
 
     def _taken(self) -> Done:
         """Wait for the oldest window and return what it finishes."""
-        ticket, tile = self._under_way[0], self._tiles.popleft()
+        ticket, place = self._under_way.popleft()
+        error = ticket.wait_error()
+        if error is not None and not isinstance(error, RetinueError):
+            # A fault of ours on one window is that picture's failure, and not that of its neighbours in a batch.
+            raise BackendFailed("a window could not be looked at") from error
         answer = ticket.wait()
-        self._under_way.popleft()
         self.timings.add(ticket.timings)
-        things = [] if answer.found is None else self._merger.add(tile, answer.found.label_map, answer.found.sums)
+        things = [] if answer.found is None else self._merger.add(place, answer.found.label_map, answer.found.sums)
         if answer.probabilities is None:
             return Done(self._stitcher.add(answer.codes), things)
-        rows = self._stitcher.add(answer.probabilities)
-        return Done(self._decided(rows) if len(rows) else self._no_rows(), things)
+        return Done(self._decided(self._stitcher.add(answer.probabilities)), things)
 
     def _decided(self, probabilities: NDArray[np.float32]) -> Codes:
-        layers = np.ascontiguousarray(probabilities.transpose(2, 0, 1))
-        return most_probable(layers) if self._options.is_exclusive else by_thresholds(layers, self._options.thresholds)
+        """Return the codes of blended rows, [height, width, classes]."""
+        step = max(1, _BAND_PIXELS // probabilities.shape[1])
+        bands = []
+        for top in range(0, len(probabilities), step):
+            layers = np.ascontiguousarray(probabilities[top : top + step].transpose(2, 0, 1))
+            thresholds = self._options.thresholds
+            bands.append(most_probable(layers) if self._options.is_exclusive else by_thresholds(layers, thresholds))
+        return np.concatenate(bands) if bands else self._no_rows()
 
     def _no_rows(self) -> Codes:
-        return np.empty((0, self._width), np.uint8)
+        return np.empty((0, self._columns.size), np.uint8)
+
+
+def _core(axis: Axis, index: int, reach_px: int) -> slice:
+    """Return the part of a window, along one axis, in which things are looked for.
+
+    Near an edge that is none of the picture's, the model sees too little to be relied on: as far as the window beside
+    it sees more, and so that both still share a band of at least a pixel, by which things on both are known as one.
+    """
+    start = axis.start(index)
+    begin, end = 0, axis.tile
+    if index:
+        begin = min(reach_px, max(0, axis.end(index - 1) - start - 1) // 2)
+    if index + 1 < axis.count:
+        end -= min(reach_px, max(0, axis.end(index) - axis.start(index + 1) - 1) // 2)
+    return slice(begin, end)

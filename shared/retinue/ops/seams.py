@@ -77,9 +77,9 @@ def merge_across_seams(
             outside [0, 1].
 
     Notes:
-        It holds the label maps of the rows of tiles that reach into the next, so of two rows unless the overlap is
-        above one half, and the runs of instances that are not finished. Different instances may overlap in a band,
-        where two tiles disagree; `instances_to_label_map` decides whose a pixel is.
+        It holds the label maps of one row of tiles, of earlier ones what reaches into it, and the runs of instances
+        that are not finished. Different instances may overlap in a band, where two tiles disagree;
+        `instances_to_label_map` decides whose a pixel is.
 
     Source:
         The intersection over the smaller (IoS) of sahi's postprocessing, taken within the band; transitive as its NMM.
@@ -139,7 +139,8 @@ class SeamMerger:
         self._take_parts(tile, said)
         for other in self._tiles:
             self._join(other, tile)
-        self._tiles.append(tile)
+        # What is kept is kept small: two bytes a pixel where they do.
+        self._tiles.append(tile._replace(labels=dense.astype(np.min_scalar_type(len(ids)), copy=False)))
         return finished
 
     def finish(self) -> list[MergedInstance]:
@@ -171,7 +172,7 @@ class SeamMerger:
     def _join(self, one: "_Tile", two: "_Tile") -> None:
         """Make one of the instances of two tiles that agree enough in the band."""
         top, left = max(one.y, two.y), max(one.x, two.x)
-        bottom = min(one.y + one.labels.shape[0], two.y + two.labels.shape[0])
+        bottom = min(one.bottom, two.bottom)
         right = min(one.x + one.labels.shape[1], two.x + two.labels.shape[1])
         if top >= bottom or left >= right:
             return
@@ -210,7 +211,7 @@ class SeamMerger:
                 found.append((_united([self._runs.pop(part) for part in parts]), sums))
                 for part in parts:
                     del self._bottoms[part], self._parents[part]
-        self._tiles = [] if row is None else [tile for tile in self._tiles if tile.y + tile.labels.shape[0] > row]
+        self._tiles = [] if row is None else [tile.below(row) for tile in self._tiles if tile.bottom > row]
         # Runs are in raster order, so that they sort by their first pixel; the rest decides between overlapping ones.
         # Bytes of whole numbers in this order sort as they do.
         found.sort(key=lambda one: one[0].astype(">i8").tobytes())
@@ -224,8 +225,17 @@ class _Tile(NamedTuple):
 
     y: int
     x: int
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     first_part: int
+
+    @property
+    def bottom(self) -> int:
+        """The row after its last."""
+        return self.y + len(self.labels)
+
+    def below(self, row: int) -> "_Tile":
+        """Return its rows from one on, all that tiles which begin there can meet."""
+        return self if row <= self.y else self._replace(y=row, labels=self.labels[row - self.y :].copy())
 
 
 def _merged(merger: SeamMerger, tiles: Iterable[tuple[TilePlace, ArrayLike]]) -> Iterator[MergedInstance]:

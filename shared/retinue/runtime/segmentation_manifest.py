@@ -1,5 +1,6 @@
 """What `model.yaml` says of a segmentation model, by family."""
 
+from math import isqrt
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +9,7 @@ from retinue.runtime.manifest import Manifest, Part
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=8192)]
+_MOST_SIDE_PX = 8192
 
 
 class ScaleInput(Part):
@@ -102,25 +104,41 @@ class InstanceOutput(SemanticOutput):
     splitting: Splitting = Field(description="How foreground becomes single things.")
 
 
-class SemanticManifest(Manifest):
+class _TiledManifest(Manifest):
+    """What the families have in common."""
+
+    task: Literal["segmentation"] = Field(description="Which service it belongs to.")
+    input: ScaleInput | StretchInput = Field(description="How a picture becomes the input.", discriminator="fit")
+    tiles: TilePolicy = Field(default_factory=TilePolicy, description="How large pictures are looked at.")
+
+    @property
+    def most_tile_size_px(self) -> int:
+        """The side of the largest square that is looked at: more than the model may see would not fit into memory."""
+        if isinstance(self.input, StretchInput):
+            return min(self.input.height, self.input.width)
+        return min(_MOST_SIDE_PX, isqrt(self.input.max_pixels))
+
+    @property
+    def default_tile_size_px(self) -> int:
+        """The side of a tile where a request does not say."""
+        if isinstance(self.input, StretchInput):
+            return self.input.height
+        return min(self.tiles.tile_size_px, self.most_tile_size_px)
+
+
+class SemanticManifest(_TiledManifest):
     """The whole of a semantic model's `model.yaml`."""
 
-    task: Literal["segmentation"] = Field(description="Which service it belongs to.")
     family: Literal["semantic"] = Field(description="How its outputs are to be read.")
-    input: ScaleInput | StretchInput = Field(description="How a picture becomes the input.", discriminator="fit")
     output: SemanticOutput = Field(default_factory=SemanticOutput, description="What the graph gives back.")
-    tiles: TilePolicy = Field(default_factory=TilePolicy, description="How large pictures are looked at.")
 
 
-class InstanceManifest(Manifest):
+class InstanceManifest(_TiledManifest):
     """The whole of an instance model's `model.yaml`."""
 
-    task: Literal["segmentation"] = Field(description="Which service it belongs to.")
     family: Literal["instance"] = Field(description="How its outputs are to be read.")
     labels: tuple[str, ...] = Field(min_length=2, description="Names of the classes, by class id; 0 is background.")
-    input: ScaleInput | StretchInput = Field(description="How a picture becomes the input.", discriminator="fit")
     output: InstanceOutput = Field(description="What the graph gives back.")
-    tiles: TilePolicy = Field(default_factory=TilePolicy, description="How large pictures are looked at.")
 
 
 SegmentationManifest = SemanticManifest | InstanceManifest

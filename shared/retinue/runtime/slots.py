@@ -1,4 +1,4 @@
-"""Leave to hold a decoded picture, for few callers at a time."""
+"""Leave to hold something large, such as a decoded picture, for few callers at a time."""
 
 import threading
 import time

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Generic, TypeVar
 
 from retinue.runtime.caller import Caller
@@ -30,8 +30,8 @@ class Arrivals(Generic[Request]):
         self._read: queue.Queue[Request | Exception | None] = queue.Queue(1)
         self._is_left = threading.Event()
 
-    def __iter__(self) -> Iterator[Request]:
-        """Yield the messages.
+    def __iter__(self) -> Generator[Request, None, None]:
+        """Yield the messages. Whoever does not take all of them closes this, and reading ends.
 
         Raises:
             DeadlineExceeded: nothing came for too long, or the caller's deadline passed.

@@ -58,7 +58,6 @@ def main() -> int:
                 _measure_large(stub, arguments.rounds),
                 _measure_evaluation(stub, arguments.rounds),
             ]
-            channel.close()
     return int(not all(are_met))
 
 

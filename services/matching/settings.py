@@ -20,7 +20,7 @@ class LimitSettings(Group):
     max_mask_steps: int = Field(
         default=2**33,
         ge=1,
-        description="Most steps of comparing two lists of masks: bytes of each side times masks of the other.",
+        description="Most steps of comparing two lists of masks: runs of each side times masks of the other.",
     )
     max_image_count: int = Field(default=200_000, ge=1, description="Most pictures of one evaluation.")
     max_evaluation_box_count: int = Field(

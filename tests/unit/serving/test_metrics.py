@@ -95,3 +95,18 @@ def test_load_is_read_when_metrics_are_collected(metrics: Metrics, registry: Col
 def test_a_model_that_was_never_asked_shows_zeros(metrics: Metrics, registry: CollectorRegistry) -> None:
     metrics.engine_observer(**MODEL)
     assert {value for name, labels, value in samples(registry) if labels.get("model") == "digits"} == {0}
+
+
+def test_solved_problems_are_counted_with_their_size_and_pairs() -> None:
+    metrics = Metrics(CollectorRegistry())
+    observer = metrics.solve_observer("points")
+    observer.on_solved(0.002, 3, 1, 2)
+    observer.on_scored(0.5, 100)
+
+    def sample(name: str) -> float | None:
+        value: float | None = metrics.registry.get_sample_value(name, {"problem": "points"})
+        return value
+
+    assert (sample("retinue_problem_cells_count"), sample("retinue_problem_cells_sum")) == (2, 4 * 5 + 100)
+    assert (sample("retinue_solve_seconds_count"), sample("retinue_solve_seconds_sum")) == (2, 0.502)
+    assert (sample("retinue_pairs_total"), sample("retinue_unpaired_total")) == (3, 3)

@@ -10,10 +10,10 @@ from PIL import Image
 
 from retinue.ops import SeamMerger, plan_tiles, relabel_sequential, resize_bilinear, rle_encode_crop
 from retinue.runtime.backend import LoadGraph
-from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
+from retinue.runtime.segmentation_contract import check_segmentation
 from retinue.runtime.segmentation_manifest import InstanceManifest, ScaleInput, SegmentationManifest, StretchInput
 from retinue.runtime.view import Size
 from services.segmentation.codes import by_thresholds, class_masks, most_probable
@@ -60,16 +60,7 @@ class SegmentationPipeline:
         self._splitting = manifest.output.splitting if isinstance(manifest, InstanceManifest) else None
         self._graph = load("model.onnx")
         self.provider = self._graph.provider
-        is_free = isinstance(self._policy, ScaleInput)
-        sides = (FREE, FREE) if isinstance(self._policy, ScaleInput) else (self._policy.height, self._policy.width)
-        check_tensor(manifest, "input", self._graph.inputs, self._policy.tensor, "uint8", (FREE, *sides, 3))
-        shape = (None, len(manifest.labels), None, None) if is_free else (None, len(manifest.labels), *sides)
-        check_tensor(manifest, "output", self._graph.outputs, manifest.output.logits, "float", shape)
-        self._output_names = [manifest.output.logits]
-        if self._splitting is not None and self._splitting.guide is not None:
-            self._output_names.append(self._splitting.guide)
-            check_tensor(manifest, "output", self._graph.outputs, self._splitting.guide, "float", (None, 1, None, None))
-
+        self._output_names = check_segmentation(manifest, self._graph)
         self._ready_operations()
 
     def warm_up_buckets(self) -> Sequence[Hashable]:

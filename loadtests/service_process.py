@@ -37,7 +37,7 @@ class ServiceProcess:
     """
 
     def __init__(
-        self, service: str, log: Path, settings: Mapping[str, str] | None = None, *, start_timeout_s: float = 60.0
+        self, service: str, log: Path, settings: Mapping[str, str] | None = None, *, start_timeout_s: float = 180.0
     ) -> None:
         self._service = service
         self._log = log

@@ -28,10 +28,11 @@ class MaskList:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InstanceLimits:
-    """How much may be compared where masks are lists: pairs of masks, and steps along their runs."""
+    """How much may be compared: pairs of masks of lists, steps along their runs, and pairs of labels of two maps."""
 
     max_cell_count: int
     max_mask_steps: int
+    max_overlap_count: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,13 +83,21 @@ class InstancesProblem:
             InvalidInput: there are more masks to compare than may be.
         """
         if isinstance(self.a, LabelMapFile) and isinstance(self.b, LabelMapFile):
-            found = compare_label_maps(self.a.pixels(), self.b.pixels(), threshold=self.iou_threshold)
+            found = self._maps_compared(self.a, self.b)
             return InstancesMatched(found.pairing, found, found.true_ids, found.predicted_ids)
         a_values, masks_a = _masks_of(self.a)
         b_values, masks_b = _masks_of(self.b)
         self._check(masks_a, masks_b)
         found = compare_masks(masks_a, masks_b, threshold=self.iou_threshold)
         return InstancesMatched(found.pairing, found, a_values, b_values)
+
+    def _maps_compared(self, a: LabelMapFile, b: LabelMapFile) -> InstanceComparison:
+        most = self.limits.max_overlap_count
+        try:
+            return compare_label_maps(a.pixels(), b.pixels(), threshold=self.iou_threshold, most_pairs=most)
+        except ValueError as error:  # everything else that it refuses was checked before
+            problem = f"shares pixels with a in more pairs of labels than the limit of {most}"
+            raise InvalidInput("b", problem, limit=str(most)) from error
 
     def _check(self, masks_a: Sequence[Rle], masks_b: Sequence[Rle]) -> None:
         most = self.limits.max_cell_count

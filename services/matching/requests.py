@@ -47,7 +47,7 @@ class RequestReader:
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
-        self._instance_limits = InstanceLimits(limits.max_cell_count, limits.max_mask_steps)
+        self._instance_limits = InstanceLimits(limits.max_cell_count, limits.max_mask_steps, limits.max_overlap_count)
 
     def problems(self, messages: Sequence[Message], read: Callable[[Message], Read]) -> list[Read]:
         """Return the problems of a request, all of them checked.

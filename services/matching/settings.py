@@ -22,6 +22,9 @@ class LimitSettings(Group):
         ge=1,
         description="Most steps of comparing two lists of masks: runs of each side times masks of the other.",
     )
+    max_overlap_count: int = Field(
+        default=4_000_000, ge=1, description="Most pairs of labels of two label maps that share pixels."
+    )
     max_image_count: int = Field(default=200_000, ge=1, description="Most pictures of one evaluation.")
     max_evaluation_box_count: int = Field(
         default=5_000_000, ge=1, description="Most boxes of one evaluation, true and detected together."

@@ -45,7 +45,7 @@ def _warm_up_boxes() -> None:
 
 
 def _warm_up_instances() -> None:
-    limits = InstanceLimits(_ROOM, _ROOM)
+    limits = InstanceLimits(_ROOM, _ROOM, _ROOM)
     sides: list[LabelMapFile | MaskList] = []
     for dtype in (np.uint8, np.uint16):
         labels = np.kron(np.array([[0, 1], [2, 2]], dtype), np.ones((4, 4), dtype))

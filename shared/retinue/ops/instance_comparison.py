@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retinue.ops._arrays import number
+from retinue.ops._arrays import number, whole_number
 from retinue.ops._label_overlap import LabelOverlap, label_overlap
 from retinue.ops.instance_metrics import PanopticQuality, jaccard_of_best, jaccard_of_pairs, panoptic_pairs
 from retinue.ops.pairing import Pairing
@@ -14,6 +14,7 @@ from retinue.ops.rle import Rle, rle_area
 from retinue.ops.rle_algebra import rle_iou, rle_merge
 
 _NOTHING = float("nan")
+_ANY_NUMBER = 2**62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,20 +40,24 @@ class InstanceComparison:
     dice: float
 
 
-def compare_label_maps(true_map: ArrayLike, predicted_map: ArrayLike, *, threshold: float = 0.5) -> InstanceComparison:
+def compare_label_maps(
+    true_map: ArrayLike, predicted_map: ArrayLike, *, threshold: float = 0.5, most_pairs: int = _ANY_NUMBER
+) -> InstanceComparison:
     """Return how like two label maps are.
 
     Args:
         true_map: integers of at least 0, (H, W) or any other shape; 0 is background. Ids may be any, in any order.
         predicted_map: the same, of the same shape.
         threshold: in [0, 1], what the IoU of a pair is to exceed.
+        most_pairs: how many pairs of labels, background among them, may share pixels; some 100 bytes each.
 
     Returns:
         The figures of `match_instances`, `panoptic_quality`, `aggregated_jaccard` and `aggregated_jaccard_plus`, at the
         cost of one of them.
 
     Raises:
-        ValueError: a map is no integers of at least 0, the shapes differ, or threshold is not in [0, 1].
+        ValueError: a map is no integers of at least 0, the shapes differ, threshold is not in [0, 1], or more pairs
+            share pixels than may.
 
     >>> found = compare_label_maps([[5, 5, 0, 3]], [[2, 2, 2, 0]])
     >>> found.true_ids.tolist(), found.pairing.index_a.tolist(), found.pairing.unpaired_a.tolist()
@@ -60,7 +65,7 @@ def compare_label_maps(true_map: ArrayLike, predicted_map: ArrayLike, *, thresho
     >>> round(found.dice, 3)
     0.667
     """
-    overlap = label_overlap(true_map, predicted_map)
+    overlap = label_overlap(true_map, predicted_map, whole_number(most_pairs, "most_pairs", at_least=0))
     shared, covered = int(overlap.shared.sum()), int(overlap.true_areas.sum() + overlap.predicted_areas.sum())
     return _compared(overlap, threshold, 2 * shared / covered if covered else _NOTHING)
 

@@ -116,3 +116,10 @@ def test_masks_of_other_sizes_and_no_masks_are_refused(masks: Sequence[Any]) -> 
 def test_a_threshold_out_of_range_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match=r"^threshold: must be"):
         compare_label_maps(EMPTY, EMPTY, threshold=threshold)
+
+
+def test_more_pairs_of_labels_than_asked_for_are_refused() -> None:
+    true, predicted = np.array([[0, 1, 2]]), np.array([[0, 5, 5]])
+    assert len(compare_label_maps(true, predicted, most_pairs=3).true_ids) == 2
+    with pytest.raises(ValueError, match=r"^predicted_map: must share pixels in at most 2 pairs of labels"):
+        compare_label_maps(true, predicted, most_pairs=2)

@@ -11,7 +11,7 @@ from services.matching.instances import InstanceLimits, InstancesProblem, MaskLi
 from services.matching.label_map import open_label_map
 from tests.unit.services.matching.pngs import built, png_of
 
-LIMITS = InstanceLimits(100, 10_000)
+LIMITS = InstanceLimits(100, 10_000, 100)
 TRUE = np.kron(np.array([[0, 9], [4, 4]]), np.ones((4, 4), np.int64))
 PREDICTED = np.kron(np.array([[7, 7], [300, 300]]), np.ones((4, 4), np.int64))
 
@@ -54,7 +54,7 @@ def test_large_maps_and_long_lists_are_large_problems() -> None:
 
 @pytest.mark.parametrize(("limits", "words"), [((3, 10**6), "limit of 3 pairs"), ((100, 5), "above the limit of 5")])
 def test_more_masks_than_may_be_compared_are_refused(limits: tuple[int, int], words: str) -> None:
-    problem = InstancesProblem(as_map(TRUE, "a"), as_list(PREDICTED, "b"), 0.5, InstanceLimits(*limits))
+    problem = InstancesProblem(as_map(TRUE, "a"), as_list(PREDICTED, "b"), 0.5, InstanceLimits(*limits, 100))
     with pytest.raises(InvalidInput, match=words):
         problem.solve()
 
@@ -63,3 +63,11 @@ def test_a_damaged_map_is_told_with_its_side() -> None:
     damaged = open_label_map(built(8, 8, b"few"), 100, "b.label_map_png")
     with pytest.raises(InvalidImage, match=r"b\.label_map_png: .* damaged"):
         InstancesProblem(as_map(TRUE, "a"), damaged, 0.5, LIMITS).solve()
+
+
+def test_maps_whose_labels_meet_in_too_many_pairs_are_refused() -> None:
+    """Small files can hold as many pairs as pixels."""
+    problem = InstancesProblem(as_map(TRUE, "a"), as_map(PREDICTED, "b"), 0.5, InstanceLimits(100, 10_000, 2))
+    with pytest.raises(InvalidInput, match="b: shares pixels with a in more pairs of labels than the limit of 2"):
+        problem.solve()
+    assert len(InstancesProblem(problem.a, problem.b, 0.4, InstanceLimits(1, 1, 3)).solve().pairing) == 2

@@ -1,16 +1,16 @@
-"""The embedded detector of round things: trained on drawn scenes, measured as it is served, and written down.
+"""The embedded detector of round things: trained on drawn scenes, exported, measured and packaged.
 
-    python -m retinue.zoo.recipes.rounds.detector --folder out/rounds
+    python -m retinue.zoo.recipes.rounds.detector --root services/detection/models
 
-Into the folder go ``rpn.onnx``, ``head.onnx`` and ``measurement.json``. Nothing but drawings is learnt from. Figures
-are of drawings of another seed, and of scikit-image's photograph of coins. Everything is seeded and runs in one thread:
-one kind of processor makes the same bits again, another rounds otherwise.
+Nothing but drawings is learnt from. The figures in the manifest are of drawings of another seed and of scikit-image's
+photograph of coins. Everything is seeded and runs in one thread: one kind of processor makes the same bits again,
+another rounds otherwise.
 """
 
 import argparse
-import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,18 +21,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retinue.ops.boxes import scale_boxes
+from retinue.zoo.detector_import import faster_rcnn_fields
 from retinue.zoo.export_faster_rcnn import ExportedFasterRcnn, export_faster_rcnn
 from retinue.zoo.faster_rcnn import FasterRcnn
 from retinue.zoo.faster_rcnn_loss import Sampling, Targets, faster_rcnn_losses
 from retinue.zoo.faster_rcnn_policy import FasterRcnnPolicy
 from retinue.zoo.normalisation import Normalisation
+from retinue.zoo.package import refuse_existing, write_package
 from retinue.zoo.plain_trunk import PlainTrunk
-from retinue.zoo.recipes.rounds.measurement import HELD_OUT_COUNT, HELD_OUT_SEED, measure_coins, measure_scenes
+from retinue.zoo.recipes.rounds.measurement import HELD_OUT_COUNT, SERVED_SCORE_THRESHOLD, measured
 from retinue.zoo.recipes.rounds.scenes import CLASSES, Scene, random_scene
 from retinue.zoo.two_stage import TwoStage
 
+NAME = "rounds-frcnn"
+VERSION = "1"
+CREATED = "2026-11-24"
 MEAN = STD = (0.5, 0.5, 0.5)
-MEASUREMENT_FILE = "measurement.json"
 SEED = 20261124
 STEPS = 2400
 PICTURES_PER_STEP = 4
@@ -121,32 +125,48 @@ def targets_of(scene: Scene) -> Targets:
     return Targets(scene.boxes, scene.labels)
 
 
-def make_detector(folder: Path, *, steps: int = STEPS) -> ExportedFasterRcnn:
-    """Return what was written after training and exporting the detector."""
+def make_package(root: Path, *, overwrite: bool = False, steps: int = STEPS, scene_count: int = HELD_OUT_COUNT) -> Path:
+    """Return the folder of the detector after training, exporting, measuring and packaging it.
+
+    Args:
+        root: the model repository.
+        overwrite: whether a package that is there is replaced.
+        steps: another number than the recipe's, to try things out.
+        scene_count: so many held-out scenes are measured on.
+    """
+    refuse_existing(root, NAME, VERSION, overwrite=overwrite)
     torch.set_num_threads(1)  # sums of several threads come out in any order
     torch.manual_seed(SEED)
     model = build_detector()
     train(model, steps=steps)
-    folder.mkdir(parents=True, exist_ok=True)
-    return export_faster_rcnn(model, folder, POLICY, mean=MEAN, std=STD)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = export_faster_rcnn(model, Path(folder), POLICY, mean=MEAN, std=STD)
+        place = package_graphs(exported, root, overwrite=overwrite, scene_count=scene_count)
+    _log.info("package_written", folder=str(place))
+    return place
 
 
-def measure_detector(folder: Path, *, scene_count: int = HELD_OUT_COUNT) -> dict[str, object]:
-    """Return what a folder's graphs achieve, after writing it beside them as ``measurement.json``.
-
-    Scenes are judged as COCO judges, from the policy's low score threshold up; the coins at a threshold of 0.5.
-    """
-    detector = TwoStage(folder, POLICY)
-    figures: dict[str, object] = {
-        "scenes": {
-            "seed": HELD_OUT_SEED,
-            "count": scene_count,
-            **{name: round(value, 4) for name, value in measure_scenes(detector, scene_count).items()},
+def package_graphs(
+    exported: ExportedFasterRcnn, root: Path, *, overwrite: bool = False, scene_count: int = HELD_OUT_COUNT
+) -> Path:
+    """Return the folder of the detector after measuring its graphs, which lie in one folder, and packaging them."""
+    fields = {
+        "name": NAME,
+        "version": VERSION,
+        "description": "Round things: coins, and red cells, white cells and platelets on blood smears.",
+        "task": "detection",
+        "labels": ["background", *CLASSES],
+        **faster_rcnn_fields(replace(POLICY, score_threshold=SERVED_SCORE_THRESHOLD), exported.levels),
+        "accuracy": measured(TwoStage(exported.files[0].parent, POLICY), scene_count),
+        "provenance": {
+            "source": "Retinue's own, trained from random weights.",
+            "recipe": "python -m retinue.zoo.recipes.rounds.detector --root services/detection/models",
+            "data": "Scenes drawn by the recipe itself. No photograph was learnt from or tuned on.",
+            "created": CREATED,
         },
-        "coins": asdict(measure_coins(detector)),
+        "licence": "Apache-2.0",
     }
-    (folder / MEASUREMENT_FILE).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return figures
+    return write_package(root, fields, {path.name: path for path in exported.files}, overwrite=overwrite)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -154,13 +174,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m retinue.zoo.recipes.rounds.detector", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--folder", type=Path, required=True, help="where the graphs go")
+    parser.add_argument("--root", type=Path, required=True, help="the model repository to write it into")
+    parser.add_argument("--overwrite", action="store_true", help="replace the package if it is there")
     parser.add_argument("--steps", type=int, default=STEPS, help="another number than the recipe's, to try things out")
     parser.add_argument("--scenes", type=int, default=HELD_OUT_COUNT, help="so many held-out scenes are measured on")
     chosen = parser.parse_args(arguments)
-    exported = make_detector(chosen.folder, steps=chosen.steps)
-    _log.info("graphs_written", files=[str(path) for path in exported.files], deviation=exported.deviation)
-    _log.info("graphs_measured", **measure_detector(chosen.folder, scene_count=chosen.scenes))
+    make_package(chosen.root, overwrite=chosen.overwrite, steps=chosen.steps, scene_count=chosen.scenes)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from retinue.runtime.package import open_package
 from retinue.zoo.recipes.rounds.detector import (
-    MEASUREMENT_FILE,
+    NAME,
     POLICY,
+    VERSION,
     build_detector,
     main,
     normalised,
@@ -46,13 +47,14 @@ def test_scenes_of_all_sizes_are_scaled_to_that_of_serving() -> None:
 
 
 @pytest.mark.slow
-def test_the_recipe_makes_the_same_small_graphs_for_the_same_seed(tmp_path: Path) -> None:
+def test_the_recipe_makes_the_same_small_package_for_the_same_seed(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
+    packages = []
     for name in ("one", "other"):
-        main(["--folder", str(tmp_path / name), "--steps", "2", "--scenes", "1"])
-        assert sum((tmp_path / name / file).stat().st_size for file in ("rpn.onnx", "head.onnx")) < 8_000_000
-        figures = json.loads((tmp_path / name / MEASUREMENT_FILE).read_text(encoding="utf-8"))
-        assert figures["scenes"]["count"] == 1
-        assert set(figures["coins"]) == {"found", "false"}
+        main(["--root", str(tmp_path / name), "--steps", "2", "--scenes", "1"])
+        packages.append(open_package(tmp_path / name / NAME / VERSION))
     torch.set_num_threads(threads)
-    assert (tmp_path / "one" / "rpn.onnx").read_bytes() == (tmp_path / "other" / "rpn.onnx").read_bytes()
+    one, other = packages
+    one.verify()
+    assert one.manifest == other.manifest  # which holds the files' digests
+    assert sum(path.stat().st_size for path in one.folder.iterdir()) < 8_000_000

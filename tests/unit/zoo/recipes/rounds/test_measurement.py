@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from retinue.zoo.recipes.rounds.measurement import COIN_BOXES, measure_coins, measure_scenes
+from retinue.runtime.manifest import Accuracy
+from retinue.zoo.recipes.rounds.measurement import COIN_BOXES, measure_coins, measure_scenes, measured
 from retinue.zoo.recipes.rounds.scenes import CLASSES
 from retinue.zoo.two_stage import TwoStage
 from tests.unit.zoo.test_export_faster_rcnn import POLICY, export_tiny
@@ -24,6 +25,13 @@ def test_who_has_learnt_nothing_finds_little(folder: Path) -> None:
 def test_who_says_nothing_finds_no_coin_and_is_never_wrong(folder: Path) -> None:
     figures = measure_coins(TwoStage(folder, replace(POLICY, score_threshold=1.0)))
     assert (figures.found, figures.false) == (0, 0)
+
+
+def test_figures_come_as_the_manifest_holds_them(folder: Path) -> None:
+    figures = [Accuracy.model_validate(figure) for figure in measured(TwoStage(folder, POLICY), scene_count=1)]
+    names = [figure.metric for figure in figures]
+    assert names == ["AP", "AP50", *(f"AP50 {name}" for name in CLASSES), "coins found", "false boxes"]
+    assert {figure.sample_count for figure in figures} == {1}
 
 
 def test_the_photograph_has_24_coins() -> None:

@@ -1,0 +1,129 @@
+"""The embedded segmenter of round things: trained on drawn scenes, measured as it is served, and written down.
+
+    python -m retinue.zoo.recipes.rounds.segmenter --folder out/rounds-unet
+
+Into the folder go ``model.onnx``, ``measurement.json`` and two pictures to look at. Nothing but drawings is learnt
+from. Figures are of drawings of another seed, and of scikit-image's photograph of coins. Everything is seeded and runs
+in one thread: one kind of processor makes the same bits again, another rounds otherwise.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import structlog
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+
+from retinue.zoo.export_unet import ExportedUNet, export_unet
+from retinue.zoo.normalisation import Normalisation
+from retinue.zoo.recipes.rounds.scenes import CLASSES, Scene, random_scene
+from retinue.zoo.recipes.rounds.segmentation_targets import targets_of
+from retinue.zoo.segmentation_losses import cross_entropy_loss, dice_loss, focal_loss
+from retinue.zoo.unet import UNet
+
+MEAN = STD = (0.5, 0.5, 0.5)
+LABELS = ("background", *CLASSES)
+SEED = 20261124
+STEPS = 3600
+SIDE_PX = 192
+PICTURES_PER_STEP = 6
+LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 0.02
+CLASS_WEIGHTS = (1.0, 1.0, 1.0, 1.5, 3.0)
+"""Of the cross-entropy; white cells are rare and platelets small."""
+FOCAL_WEIGHT = 4.0
+_CLIPPED_NORM = 5.0
+_KEPT_OF_AVERAGE = 0.995
+_STATISTICS_STEPS = 40
+_log = structlog.get_logger(__name__)
+
+
+def build_segmenter() -> UNet:
+    """Return the untrained segmenter: half a million weights."""
+    return UNet(len(LABELS) + 1, widths=(8, 16, 32, 64, 128))
+
+
+def segmenter_losses(answers: Tensor, classes: Tensor, boundaries: Tensor) -> dict[str, Tensor]:
+    """Return the losses by name, each with its weight.
+
+    Args:
+        answers: float32 [batch, classes + 1, height, width], the boundary last.
+        classes: int64 [batch, height, width].
+        boundaries: float32 [batch, 1, height, width], 0 or 1.
+    """
+    logits, boundary = answers[:, :-1], answers[:, -1:]
+    wanted = functional.one_hot(classes, len(LABELS)).permute(0, 3, 1, 2)[:, 1:].float()
+    return {
+        "cross_entropy": cross_entropy_loss(logits, classes, class_weights=torch.tensor(CLASS_WEIGHTS)),
+        "dice": dice_loss(logits.softmax(1)[:, 1:], wanted),
+        "boundary_focal": FOCAL_WEIGHT * focal_loss(boundary, boundaries, alpha=0.5),
+        "boundary_dice": dice_loss(boundary.sigmoid(), boundaries),
+    }
+
+
+def train(model: UNet, *, steps: int = STEPS, seed: int = SEED) -> None:
+    """Train a segmenter in place, AdamW in one cycle; its weights become their moving average over the steps."""
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(_KEPT_OF_AVERAGE))  # type: ignore[no-untyped-call]
+    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # half the time on a CPU
+    running: dict[str, float] = {}
+    for step in range(1, steps + 1):
+        scenes = _scenes(rng)
+        losses = segmenter_losses(model(normalised(scenes)), *targets_of(scenes))
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIPPED_NORM)
+        optimizer.step()
+        pace.step()
+        average.update_parameters(model)
+        for name, loss in losses.items():
+            running[name] = 0.95 * running.get(name, loss.item()) + 0.05 * loss.item()
+        if step % 50 == 0 or step == steps:
+            _log.info("steps_trained", step=step, **{name: round(loss, 4) for name, loss in running.items()})
+    # Statistics of batch normalisation belong to the weights they were taken with: take those of the averaged ones.
+    update_bn((normalised(_scenes(rng)) for _ in range(min(steps, _STATISTICS_STEPS))), average)
+    model.load_state_dict(average.module.state_dict())
+    model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+
+
+def normalised(scenes: Sequence[Scene]) -> Tensor:
+    """Return the pictures of scenes as the network takes them, float32 [n, 3, height, width]."""
+    pictures = np.stack([scene.picture for scene in scenes])
+    x = Normalisation(MEAN, STD).normalised(torch.from_numpy(pictures))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _scenes(rng: np.random.Generator) -> list[Scene]:
+    return [random_scene(rng, SIDE_PX, SIDE_PX) for _ in range(PICTURES_PER_STEP)]
+
+
+def make_segmenter(folder: Path, *, steps: int = STEPS) -> ExportedUNet:
+    """Return what was written after training and exporting the segmenter."""
+    torch.set_num_threads(1)  # sums of several threads come out in any order
+    torch.manual_seed(SEED)
+    model = build_segmenter()
+    train(model, steps=steps)
+    folder.mkdir(parents=True, exist_ok=True)
+    return export_unet(model, folder / "model.onnx", has_boundary=True, mean=MEAN, std=STD)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the recipe."""
+    parser = argparse.ArgumentParser(
+        prog="python -m retinue.zoo.recipes.rounds.segmenter", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="where graph, figures and pictures go")
+    parser.add_argument("--steps", type=int, default=STEPS, help="another number than the recipe's, to try things out")
+    chosen = parser.parse_args(arguments)
+    exported = make_segmenter(chosen.folder, steps=chosen.steps)
+    _log.info("graph_written", files=[str(path) for path in exported.files], deviation=exported.deviation)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from retinue.zoo.export_unet import ExportedUNet, export_unet
 from retinue.zoo.normalisation import Normalisation
-from retinue.zoo.recipes.rounds.scenes import CLASSES, Scene, random_scene
+from retinue.zoo.recipes.rounds.scenes import CLASSES, Scene, coin_scene, smear_scene
 from retinue.zoo.recipes.rounds.segmentation_targets import targets_of
 from retinue.zoo.segmentation_losses import cross_entropy_loss, dice_loss, focal_loss
 from retinue.zoo.unet import UNet
@@ -36,6 +36,8 @@ WEIGHT_DECAY = 0.02
 CLASS_WEIGHTS = (1.0, 1.0, 1.0, 1.5, 3.0)
 """Of the cross-entropy; white cells are rare and platelets small."""
 FOCAL_WEIGHT = 4.0
+DICE_SMOOTH = 100.0
+"""Pixels; platelets often have fewer in a step, and those of none at all should not drown the rest."""
 _CLIPPED_NORM = 5.0
 _KEPT_OF_AVERAGE = 0.995
 _STATISTICS_STEPS = 40
@@ -59,9 +61,9 @@ def segmenter_losses(answers: Tensor, classes: Tensor, boundaries: Tensor) -> di
     wanted = functional.one_hot(classes, len(LABELS)).permute(0, 3, 1, 2)[:, 1:].float()
     return {
         "cross_entropy": cross_entropy_loss(logits, classes, class_weights=torch.tensor(CLASS_WEIGHTS)),
-        "dice": dice_loss(logits.softmax(1)[:, 1:], wanted),
+        "dice": dice_loss(logits.softmax(1)[:, 1:], wanted, smooth=DICE_SMOOTH),
         "boundary_focal": FOCAL_WEIGHT * focal_loss(boundary, boundaries, alpha=0.5),
-        "boundary_dice": dice_loss(boundary.sigmoid(), boundaries),
+        "boundary_dice": dice_loss(boundary.sigmoid(), boundaries, smooth=DICE_SMOOTH),
     }
 
 
@@ -100,7 +102,8 @@ def normalised(scenes: Sequence[Scene]) -> Tensor:
 
 
 def _scenes(rng: np.random.Generator) -> list[Scene]:
-    return [random_scene(rng, SIDE_PX, SIDE_PX) for _ in range(PICTURES_PER_STEP)]
+    """Return as many scenes of coins as of cells: the statistics of normalisation are those of both together."""
+    return [(coin_scene, smear_scene)[index % 2](rng, SIDE_PX, SIDE_PX) for index in range(PICTURES_PER_STEP)]
 
 
 def make_segmenter(folder: Path, *, steps: int = STEPS) -> ExportedUNet:

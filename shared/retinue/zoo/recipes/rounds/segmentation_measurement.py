@@ -19,10 +19,21 @@ from retinue.zoo.tracing import session_of
 
 HELD_OUT_SEED = 20261125
 HELD_OUT_COUNT = 400
-INTERIOR_THRESHOLD = 0.5
-BOUNDARY_THRESHOLD = 0.5
-MIN_MARKER_AREA_PX = 5
-MIN_AREA_PX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Splitting:
+    """How instances are found in the answer: `split_instances` by boundary."""
+
+    interior_threshold: float = 0.5
+    """Pixels whose probability of ground is at most 1 less this are foreground."""
+    boundary_threshold: float = 0.5
+    """Foreground with so much probability of boundary marks no instance."""
+    min_marker_area_px: int = 5
+    min_area_px: int = 16
+
+
+SPLITTING = Splitting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +66,10 @@ class ServedSegmenter:
             1 - shares[0],
             sigmoid(boundary[0, 0]),
             method="boundary",
-            threshold=INTERIOR_THRESHOLD,
-            guide_threshold=BOUNDARY_THRESHOLD,
-            min_marker_area=MIN_MARKER_AREA_PX,
-            min_area=MIN_AREA_PX,
+            threshold=SPLITTING.interior_threshold,
+            guide_threshold=SPLITTING.boundary_threshold,
+            min_marker_area=SPLITTING.min_marker_area_px,
+            min_area=SPLITTING.min_area_px,
         )
         count = int(instances.max(initial=0))
         sums = [np.bincount(instances.ravel(), share.ravel(), count + 1)[1:] for share in shares[1:]]
@@ -72,7 +83,7 @@ def measure_scenes(
 
     ``mean_dice`` of the classes that are not ground, and each by its name; ``foreground_dice`` of all of them as one;
     ``PQ``, ``SQ`` and ``RQ`` of instances, whatever their class; ``label_accuracy`` of those that are paired. Things of
-    which fewer than `MIN_AREA_PX` pixels are seen are no instances.
+    which fewer than `SPLITTING.min_area_px` pixels are seen are no instances.
     """
     rng = np.random.default_rng(seed)
     matrix = np.zeros((len(CLASSES) + 1,) * 2, np.int64)
@@ -81,7 +92,7 @@ def measure_scenes(
         scene = random_scene(rng)
         found = segmenter.segment(scene.picture)
         matrix += confusion_matrix(scene.classes, found.classes, len(matrix))
-        truth = remove_small(scene.pieces, MIN_AREA_PX)
+        truth = remove_small(scene.pieces, SPLITTING.min_area_px)
         quality += panoptic_quality(truth, found.instances)
         labels = np.zeros(truth.max(initial=0) + 1, np.int64)
         labels[truth] = scene.classes  # a piece is of one class

@@ -6,7 +6,7 @@ from retinue.zoo.recipes.rounds.coin_reference import coins_picture, coins_refer
 from retinue.zoo.recipes.rounds.scenes import CLASSES, COIN, random_scene
 from retinue.zoo.recipes.rounds.segmentation_measurement import (
     HELD_OUT_SEED,
-    MIN_AREA_PX,
+    SPLITTING,
     Segmented,
     ServedSegmenter,
     measure_coins,
@@ -28,7 +28,7 @@ class _KnowsAll(ServedSegmenter):
         labels = np.zeros(len(seen), np.int64)
         labels[numbers.reshape(-1)] = scene.classes.reshape(-1)
         areas = np.bincount(numbers.reshape(-1))
-        kept = (areas >= MIN_AREA_PX) & (seen > 0)
+        kept = (areas >= SPLITTING.min_area_px) & (seen > 0)
         new = np.where(kept, np.cumsum(kept), 0)
         return Segmented(
             scene.classes.astype(np.int64), new[numbers].reshape(scene.pieces.shape).astype(np.int32), labels[kept]

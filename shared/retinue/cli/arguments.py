@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from retinue.cli.matching_arguments import add_evaluate, add_match, add_track
-from retinue.cli.number_arguments import count, pixels, share
+from retinue.cli.number_arguments import count, distance, pixels, share
 from retinue.cli.parser import Parser, add_server
 
 DEFAULT_ROOT = Path("models")
@@ -136,6 +136,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--activation", choices=("softmax", "sigmoid"), help="of a classifier; default: softmax")
     parser.add_argument("--short-side", type=count, metavar="N", help="of a detector: shorter side, pixels; mostly 800")
     parser.add_argument("--long-side", type=count, metavar="N", help="of a detector: longest side, pixels; mostly 1333")
+    parser.add_argument("--factor", type=distance, metavar="X", help="of a UNet: what sides of pictures are scaled by")
     parser.add_argument("--licence", metavar="SPDX", default="unknown", help="licence of the weights (%(default)s)")
     parser.add_argument("--source", metavar="TEXT", help="who made the weights, from what")
     parser.add_argument("--description", metavar="TEXT", default="", help="one sentence for people")

@@ -1,6 +1,7 @@
 """Typed clients of the services: pictures in, answers as values out."""
 
 from retinue.client.channel import Target
+from retinue.client.class_regions import NO_CLASS, ClassRegion
 from retinue.client.classification import ClassificationClient
 from retinue.client.classification_answer import Classification, Label, ScoredLabel
 from retinue.client.classification_async import AsyncClassificationClient
@@ -14,13 +15,32 @@ from retinue.client.detection_request import DetectKeywords
 from retinue.client.errors import CallFailed, DeadlinePassed, ItemError, Overloaded, ServiceUnavailable
 from retinue.client.image_info import ImageInfo
 from retinue.client.pictures import Picture, PictureSource
+from retinue.client.segmentation import SegmentationClient
+from retinue.client.segmentation_answer import Instance, SegmentationAnswer
+from retinue.client.segmentation_async import AsyncSegmentationClient
+from retinue.client.segmentation_request import SegmentKeywords
+from retinue.client.segmentation_tiling import SegmentationTiling
+from retinue.client.slide_answer import (
+    ClassSummary,
+    SegmentedTile,
+    SlideEvent,
+    SlideInstance,
+    SlideInstances,
+    SlideSummary,
+)
+from retinue.client.slide_geometry import SlideGeometry
+from retinue.client.slide_request import SlideTile
 from retinue.client.tiling import Tiling
 from retinue.client.timings import Timings
 
 __all__ = [
+    "NO_CLASS",
     "AsyncClassificationClient",
     "AsyncDetectionClient",
+    "AsyncSegmentationClient",
     "CallFailed",
+    "ClassRegion",
+    "ClassSummary",
     "Classification",
     "ClassificationClient",
     "ClassifyKeywords",
@@ -30,13 +50,25 @@ __all__ = [
     "DetectionAnswer",
     "DetectionClient",
     "ImageInfo",
+    "Instance",
     "ItemError",
     "Label",
     "Overloaded",
     "Picture",
     "PictureSource",
     "ScoredLabel",
+    "SegmentKeywords",
+    "SegmentationAnswer",
+    "SegmentationClient",
+    "SegmentationTiling",
+    "SegmentedTile",
     "ServiceUnavailable",
+    "SlideEvent",
+    "SlideGeometry",
+    "SlideInstance",
+    "SlideInstances",
+    "SlideSummary",
+    "SlideTile",
     "Target",
     "Tiling",
     "Timings",

@@ -35,7 +35,7 @@ async def stream_in_order_async(
     order = StreamOrder[Answer](call.timeout_s, call.request_id)
     events: asyncio.Queue[Any] = asyncio.Queue()
     window = asyncio.Semaphore(max_in_flight)
-    requests = _requests(_windowed(items, window), build, events)
+    requests = _requests(windowed(items, window), build, events)
     responses = method(requests, timeout=stream_timeout_s, metadata=call.metadata)
     reading = asyncio.create_task(_read(responses, call, events), name="retinue-stream-reader")
     try:
@@ -83,9 +83,9 @@ async def _read(responses: Any, call: Call, events: asyncio.Queue[Any]) -> None:
         events.put_nowait(Ended())
 
 
-async def _windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio.Semaphore) -> AsyncIterator[Item]:
+async def windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio.Semaphore) -> AsyncIterator[Item]:
     """Yield items, taking the next only when the window has room for it."""
-    iterator = aiter(items if isinstance(items, AsyncIterable) else _asynchronous(items))
+    iterator = aiter(items if isinstance(items, AsyncIterable) else asynchronous(items))
     while True:
         await window.acquire()
         try:
@@ -95,6 +95,7 @@ async def _windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio
         yield item
 
 
-async def _asynchronous(items: Iterable[Item]) -> AsyncIterator[Item]:
+async def asynchronous(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """Yield items of what is not asynchronous."""
     for item in items:
         yield item

@@ -18,6 +18,7 @@ from retinue.client.pictures import Picture, PictureSource
 from retinue.client.segmentation import SegmentationClient
 from retinue.client.segmentation_answer import Instance, SegmentationAnswer
 from retinue.client.segmentation_async import AsyncSegmentationClient
+from retinue.client.segmentation_drawing import draw_segmentation
 from retinue.client.segmentation_request import SegmentKeywords
 from retinue.client.segmentation_tiling import SegmentationTiling
 from retinue.client.slide_answer import (
@@ -74,4 +75,5 @@ __all__ = [
     "Timings",
     "draw_classification",
     "draw_detections",
+    "draw_segmentation",
 ]

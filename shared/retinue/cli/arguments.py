@@ -9,6 +9,7 @@ from typing import NoReturn
 
 DEFAULT_SERVER = "127.0.0.1:50051"
 DEFAULT_ROOT = Path("models")
+BLENDS = ("crop", "mean", "gaussian")
 NMS_KINDS = ("hard", "soft_linear", "soft_gaussian", "diou", "matrix", "none")
 
 
@@ -43,6 +44,8 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_classify(commands.add_parser("classify", help="name what is on pictures", description=_CLASSIFY))
     _add_detect(commands.add_parser("detect", help="find what is on pictures, and where", description=_DETECT))
+    segmenting = commands.add_parser("segment", help="find which pixels belong to what", description=_SEGMENT)
+    _add_segment(segmenting)
     models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
     _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
     return parser
@@ -50,6 +53,8 @@ def build_parser() -> Parser:
 
 _CLASSIFY = """Ask a classification service what is on pictures. Exit code 1 if any picture has no answer."""
 _DETECT = """Ask a detection service which things are on pictures. Exit code 1 if any picture has no answer."""
+_SEGMENT = """Ask a segmentation service which pixels of pictures, or of one slide, belong to what.
+Exit code 1 if any has no answer."""
 _MODELS = """Look after model repositories on this machine: folders of <model>/<version>/model.yaml."""
 
 
@@ -81,10 +86,31 @@ def _add_detect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overlap", type=_pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
 
 
-def _add_asking(parser: argparse.ArgumentParser, findings: str) -> None:
+def _add_segment(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.segment")
+    _add_asking(parser, "segments", image_count="*")
+    parser.add_argument(
+        "--slide",
+        metavar="FILE.tif",
+        help="in place of pictures a TIFF of any size; writes <name>-instances.tif and .csv into --out, or here",
+    )
+    parser.add_argument("--threshold", type=_share, metavar="X", help="pixels from this probability on, 0 to 1")
+    parser.add_argument("--min-area", type=_pixels, metavar="PX", help="leave out instances of fewer pixels")
+    parser.add_argument(
+        "--max-instances", "--max", type=_count, metavar="N", help="at most this many instances per picture, best first"
+    )
+    parser.add_argument("--tile", type=_count, metavar="SIZE", help="look through tiles of this side, pixels, from 32")
+    parser.add_argument("--overlap", type=_pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
+    parser.add_argument("--blend", choices=BLENDS, help="what a pixel is where tiles overlap (crop)")
+    parser.add_argument(
+        "--csv", metavar="FILE|DIR", help="write one row for each instance; into a folder: one file per picture"
+    )
+
+
+def _add_asking(parser: argparse.ArgumentParser, findings: str, image_count: str = "+") -> None:
     """Add what every command that asks a service has."""
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="a file, a folder (with all below it) or a 'pattern'"
+        "images", metavar="IMAGE", nargs=image_count, help="a file, a folder (with all below it) or a 'pattern'"
     )
     parser.add_argument(
         "--server", metavar="HOST:PORT", default=DEFAULT_SERVER, help="the service (%(default)s); several by commas"

@@ -24,8 +24,7 @@ class InstanceCsv:
     """Writes rows as they come.
 
     Args:
-        target: a file, written anew; or a folder, made if it is not there, which gets one for each picture: what ends with
-            a slash or is a folder already.
+        target: a file, written anew; or a folder, which is one already or ends with a slash, for a file per picture.
         pictures: files that are not to be written over.
 
     Raises:

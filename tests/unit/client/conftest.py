@@ -4,7 +4,9 @@ import pytest
 
 from retinue.client.classification import ClassificationClient
 from retinue.client.detection import DetectionClient
+from retinue.client.segmentation import SegmentationClient
 from tests.unit.client.scripted_detection import RunningDetection, running_detection
+from tests.unit.client.scripted_segmentation import RunningSegmentation, running_segmentation
 from tests.unit.client.scripted_service import Running, running
 
 
@@ -29,4 +31,16 @@ def served_detection() -> Iterator[RunningDetection]:
 @pytest.fixture
 def detector(served_detection: RunningDetection) -> Iterator[DetectionClient]:
     with DetectionClient(served_detection.address) as one:
+        yield one
+
+
+@pytest.fixture
+def served_segmentation() -> Iterator[RunningSegmentation]:
+    with running_segmentation() as one:
+        yield one
+
+
+@pytest.fixture
+def segmenter(served_segmentation: RunningSegmentation) -> Iterator[SegmentationClient]:
+    with SegmentationClient(served_segmentation.address) as one:
         yield one

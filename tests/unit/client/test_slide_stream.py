@@ -98,7 +98,8 @@ def test_a_service_without_a_sign_of_life_is_given_up(
 
 def test_slow_tiles_are_waited_for(segmenter: SegmentationClient, served_segmentation: RunningSegmentation) -> None:
     """As from a disk that sleeps: the service's patience is another matter."""
-    is_waited_for, is_ready = threading.Event(), threading.Timer(0.3, is_waited_for.set)
+    is_waited_for = threading.Event()
+    is_ready = threading.Timer(0.3, is_waited_for.set)
 
     def slow() -> Iterator[SlideTile]:
         is_ready.start()

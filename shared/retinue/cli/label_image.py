@@ -75,7 +75,7 @@ class LabelImage:
 
         Args:
             path: written anew.
-            on_row: called after each row of tiles.
+            on_row: called for each row of tiles.
 
         Raises:
             OSError: it cannot be written.
@@ -95,6 +95,7 @@ class LabelImage:
 
     def _tiles(self, on_row: Callable[[], None]) -> Iterator[NDArray[np.int32]]:
         for top in range(0, self.height, TILE_SIDE):
+            on_row()  # not after its last tile: the writer asks for no more than it needs
             height = min(TILE_SIDE, self.height - top)
             row_bytes = _PIXEL_BYTES * self.width
             data = os.pread(self._file.fileno(), height * row_bytes, top * row_bytes)
@@ -104,7 +105,6 @@ class LabelImage:
                 part = rows[:, left : left + TILE_SIDE]
                 tile[: part.shape[0], : part.shape[1]] = part
                 yield tile
-            on_row()
 
     def _write(self, data: bytes, place: int) -> None:
         if os.pwrite(self._file.fileno(), data, place) < len(data):

@@ -14,6 +14,7 @@ from rich.text import Text
 from retinue.cli.fresh_names import FreshNames
 from retinue.cli.instance_csv import ENDING, InstanceCsv
 from retinue.cli.label_image import TILE_SIDE, LabelImage
+from retinue.cli.muted_libraries import muted_libraries
 from retinue.cli.refusal import Refused
 from retinue.cli.segmentation_table import class_table
 from retinue.cli.slide_file import SlideFile
@@ -47,6 +48,7 @@ def run_slide(arguments: argparse.Namespace, keywords: SegmentKeywords) -> int:
         parts = {labels_path: _part(labels_path), csv_path: _part(csv_path)}
         try:
             with (
+                muted_libraries(),
                 _progress(arguments) as progress,
                 InstanceCsv(str(parts[csv_path]), [path]) as rows,
                 LabelImage(labels_path.parent, slide.width, slide.height) as labels,

@@ -15,7 +15,6 @@ from retinue.cli.refusal import Refused
 from retinue.cli.tiff_segment import MOST_PIXELS, decode_segment
 from retinue.client.slide_geometry import SlideGeometry
 from retinue.client.slide_request import SlideTile
-from retinue.runtime.errors import InvalidInput
 
 TILE_WIDTH = 1024
 TILE_HEIGHT = 256
@@ -209,10 +208,9 @@ class SlideFile:
             return np.zeros((stored, self._segment_width, *self._depth), np.uint8)
         data = self._bytes(index, self._offsets[index], self._byte_counts[index])
         try:
-            pixels = decode_segment(data, stored, self._segment_width, self._tags)
-        except InvalidInput as error:
-            raise self._refused(f"{self._name(index)} cannot be decoded: {error.problem}", exit_code=1) from error
-        return pixels if self._samples > 1 else pixels[:, :, 0]
+            return decode_segment(data, stored, self._segment_width, self._tags)
+        except ValueError as error:
+            raise self._refused(f"{self._name(index)} cannot be decoded: {error}", exit_code=1) from error
 
     def _raw_rows(self, index: int, skipped: int, count: int) -> NDArray[np.uint8]:
         """Return rows of a tile or strip that is not compressed."""

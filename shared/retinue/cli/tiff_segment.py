@@ -1,28 +1,28 @@
-"""One strip or tile of a TIFF as a file of its own, so that it is decoded as any picture is, within the same limits."""
+"""One strip or tile of a TIFF as a file of its own, so that libtiff decodes it, and no more than it is said to be."""
 
+import io
 import struct
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-
-from retinue.runtime.picture import PictureLimits, open_picture
+from PIL import Image
 
 Tags = Mapping[int, tuple[int, ...] | bytes]
 
 MOST_PIXELS = 2**26  # of one strip or tile: it is decoded whole
 
-_LIMITS = PictureLimits(max_bytes=2**29, max_pixels=MOST_PIXELS)
+_COMPRESSION, _JPEG = 259, 7
+_END_OF_JPEG = b"\xff\xd9"
 _SHORT, _LONG, _BYTES = 3, 4, 7
 _HEADER_BYTES = 8
-_ENTRY_BYTES = 12
 _INLINE_BYTES = 4
 
 
-def decode_segment(
-    data: bytes, height: int, width: int, tags: Mapping[int, tuple[int, ...] | bytes]
-) -> NDArray[np.uint8]:
-    """Return the pixels of a strip or tile, uint8 [height, width, 3] RGB.
+def decode_segment(data: bytes, height: int, width: int, tags: Tags) -> NDArray[np.uint8]:
+    """Return the pixels of a strip or tile, uint8 [height, width, 3] RGB or [height, width] grey.
+
+    Pillow is asked, since OpenCV gives black where it finds damage.
 
     Args:
         data: as it stands in the file.
@@ -31,9 +31,18 @@ def decode_segment(
         tags: of the file, those that say how it was compressed: short numbers, or bytes.
 
     Raises:
-        InvalidInput: it cannot be decoded, or is too large.
+        ValueError: it cannot be decoded, or is too large.
     """
-    return open_picture(_as_file(data, height, width, tags), _LIMITS, field="").pixels()
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are above the limit of {MOST_PIXELS} pixels")
+    if tags.get(_COMPRESSION) == (_JPEG,) and _END_OF_JPEG not in data:
+        raise ValueError("its JPEG has no end")  # libjpeg would fill it up with grey
+    try:
+        with Image.open(io.BytesIO(_as_file(data, height, width, tags)), formats=["TIFF"]) as picture:
+            pixels = np.array(picture if picture.mode == "L" else picture.convert("RGB"))
+    except (OSError, SyntaxError, KeyError) as error:  # SyntaxError: Pillow's word for what it does not read
+        raise ValueError(str(error)) from error
+    return pixels
 
 
 def _as_file(data: bytes, height: int, width: int, tags: Tags) -> bytes:

@@ -29,7 +29,7 @@ def test_what_was_painted_is_read_back(tmp_path: Path, shape: tuple[int, int]) -
     label_map[0, 0] = 2**31 - 1
     with tifffile.TiffFile(saved(tmp_path, label_map)) as file:
         page = file.pages.first
-        assert (page.shape, page.dtype, page.is_tiled) == (shape, np.int32, True)
+        assert (page.shape, page.dtype, page.is_tiled) == (shape, np.dtype(np.int32), True)
         np.testing.assert_array_equal(page.asarray(), label_map)
 
 

@@ -62,7 +62,7 @@ def test_a_slide_becomes_a_label_image_and_rows(
     ]
     assert sorted(path.name for path in out.iterdir()) == ["slide-instances.csv", "slide-instances.tif"]
     with tifffile.TiffFile(out / "slide-instances.tif") as file:
-        assert (file.pages.first.dtype, file.pages.first.is_tiled) == (np.int32, True)
+        assert (file.pages.first.dtype, file.pages.first.is_tiled) == (np.dtype(np.int32), True)
     np.testing.assert_array_equal(tifffile.imread(out / "slide-instances.tif"), label_map())
     found = rows(out / "slide-instances.csv")
     assert [row["id"] for row in found] == ["1", "2", "3"]

@@ -20,7 +20,7 @@ def test_instances_are_told_with_their_places_and_masks() -> None:
 def test_arrays_are_the_same_row_by_row() -> None:
     found = read_segmentation_answer(answer())
     assert found.boxes.tolist() == [list(one.box) for one in found.instances]
-    assert (found.boxes.dtype, found.scores.dtype, found.label_ids.dtype) == (np.int64, np.float32, np.int64)
+    assert [array.dtype.str for array in (found.boxes, found.scores, found.label_ids)] == ["<i8", "<f4", "<i8"]
     assert found.scores.tolist() == [0.875, 0.75, 0.625]
     assert found.label_ids.tolist() == [1, 2, 1]
     empty = read_segmentation_answer(pb.SegmentResponse())

@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ def messages(mask: NDArray[np.bool_]) -> list[geometry_pb2.Mask]:
 
 
 @given(class_maps(), st.data())
+@settings(deadline=None)  # the first one loads the operations
 def test_every_window_of_every_form_is_that_part_of_the_mask(pixels: NDArray[np.uint8], data: st.DataObject) -> None:
     mask = pixels > 0
     height, width = mask.shape
@@ -44,6 +45,7 @@ def test_every_window_of_every_form_is_that_part_of_the_mask(pixels: NDArray[np.
 
 
 @given(class_maps(most=4))
+@settings(deadline=None)
 def test_a_class_map_is_the_same_by_masks_and_by_png(classes: NDArray[np.uint8]) -> None:
     height, width = classes.shape
     read = read_class_regions(regions(classes, "abcde"), height, width)
@@ -52,6 +54,7 @@ def test_a_class_map_is_the_same_by_masks_and_by_png(classes: NDArray[np.uint8])
     np.testing.assert_array_equal(decode_class_map(read, png, height, width), classes)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 20), st.integers(0, 20))
 def test_no_bytes_are_more_than_a_mask_or_a_refusal(data: bytes, height: int, width: int) -> None:
     for message in (

@@ -1,7 +1,8 @@
 """Slides through the blocking client against a real server."""
 
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from retinue.client.errors import CallFailed, DeadlinePassed
 from retinue.client.segmentation import SegmentationClient
-from retinue.client.slide_answer import SegmentedTile, SlideInstances, SlideSummary
+from retinue.client.segmentation_request import SegmentKeywords
+from retinue.client.slide_answer import SegmentedTile, SlideEvent, SlideInstances, SlideSummary
 from retinue.client.slide_geometry import SlideGeometry
-from retinue.client.slide_request import SlideTile
-from retinue.client.slide_stream import READ_AHEAD
+from retinue.client.slide_request import SlideTile, plan_slide
+from retinue.client.slide_stream import READ_AHEAD, stream_slide
 from retinue.segmentation.v1 import segmentation_pb2 as pb
 from tests.unit.client.scripted_segmentation import RunningSegmentation, things
 
@@ -109,25 +111,65 @@ def test_slow_tiles_are_waited_for(segmenter: SegmentationClient, served_segment
     assert isinstance(list(segmenter.segment_slide(slow(), GEOMETRY, timeout_s=0.1))[-1], SlideSummary)
 
 
-def test_answers_that_nobody_takes_hold_the_tiles_up(
-    segmenter: SegmentationClient, served_segmentation: RunningSegmentation
-) -> None:
+class Responses:
+    """Answers as gRPC gives them, without a limit on how many wait for the caller."""
+
+    def __init__(self, answers: Iterator[pb.SegmentStreamResponse]) -> None:
+        self._answers = answers
+
+    def __iter__(self) -> Iterator[pb.SegmentStreamResponse]:
+        return self._answers
+
+    def cancel(self) -> None:
+        pass
+
+
+def stream(answers: Iterator[pb.SegmentStreamResponse], count: int, timeout_s: float) -> Generator[SlideEvent]:
+    """Send so many tiles to a service that takes them at once and answers like this."""
+
+    def method(requests: Iterator[Any], **_: Any) -> Responses:
+        assert len(list(requests)) == 1 + count
+        return Responses(answers)
+
+    plan = plan_slide(10.0, 2**20, GEOMETRY, "", SegmentKeywords(timeout_s=timeout_s))
+    return stream_slide(method, tiles(count), plan, stream_timeout_s=60.0)
+
+
+def test_answers_are_read_no_faster_than_the_caller_takes_them() -> None:
     """Otherwise the answers to a large slide would fill the memory of a slow caller."""
-    taken: list[int] = []
-    is_enough = threading.Event()
+    is_too_much = threading.Event()
 
-    def watched() -> Iterator[SlideTile]:
-        for number in range(2_000):
-            taken.append(number)
-            if len(taken) > READ_AHEAD:
-                is_enough.set()
-            yield 0, 0, np.zeros((512, 512), np.uint8)
+    def endless() -> Iterator[pb.SegmentStreamResponse]:
+        for number in itertools.count(1):
+            if number > READ_AHEAD + 2:  # one has been taken, one is under way
+                is_too_much.set()
+            yield pb.SegmentStreamResponse(tile=pb.SegmentedTile(width=1, height=1))
 
-    events = segmenter.segment_slide(watched(), SlideGeometry(512, 512, 512, 512))
+    events = stream(endless(), 200, 10.0)
     next(events)
-    assert is_enough.wait(30)
+    assert not is_too_much.wait(0.2)
+    for _ in range(100):
+        next(events)
+    assert is_too_much.is_set(), "and as fast as that"
     events.close()
-    assert len(taken) < 1_000
+
+
+def test_a_caller_that_takes_its_time_is_not_the_service_being_late() -> None:
+    is_asked_again = threading.Event()
+
+    def held_up() -> Iterator[pb.SegmentStreamResponse]:
+        yield pb.SegmentStreamResponse(tile=pb.SegmentedTile(width=1, height=1))
+        is_asked_again.wait()
+        yield pb.SegmentStreamResponse(tile=pb.SegmentedTile(width=2, height=2))
+
+    events = stream(held_up(), 1, 1.0)
+    next(events)
+    threading.Event().wait(1.2)  # the caller's own work
+    threading.Timer(0.05, is_asked_again.set).start()
+    found = next(events)
+    assert isinstance(found, SegmentedTile)
+    assert found.width == 2
+    events.close()
 
 
 def test_leaving_early_cancels_the_call(

@@ -11,6 +11,7 @@ from retinue.cli.number_arguments import count, distance, pixels, share
 from retinue.cli.parser import Parser, add_server
 
 DEFAULT_ROOT = Path("models")
+BLENDS = ("crop", "mean", "gaussian")
 NMS_KINDS = ("hard", "soft_linear", "soft_gaussian", "diou", "matrix", "none")
 
 
@@ -40,6 +41,8 @@ def build_parser() -> Parser:
     add_match(commands.add_parser("match", help="pair what belongs together", description=_MATCH))
     add_evaluate(commands.add_parser("evaluate", help="score detections by COCO's rules", description=_EVALUATE))
     add_track(commands.add_parser("track", help="follow things through frames", description=_TRACK))
+    segmenting = commands.add_parser("segment", help="find which pixels belong to what", description=_SEGMENT)
+    _add_segment(segmenting)
     models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
     _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
     return parser
@@ -50,6 +53,8 @@ _DETECT = """Ask a detection service which things are on pictures. Exit code 1 i
 _MATCH = """Ask a matching service who belongs to whom: A is the reference, B is what is compared with it."""
 _EVALUATE = """Ask a matching service for COCO's figures of detections."""
 _TRACK = """Ask a matching service which detections of successive frames are the same thing."""
+_SEGMENT = """Ask a segmentation service which pixels of pictures, or of one slide, belong to what.
+Exit code 1 if any has no answer."""
 _MODELS = """Look after model repositories on this machine: folders of <model>/<version>/model.yaml."""
 
 
@@ -81,10 +86,31 @@ def _add_detect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overlap", type=pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
 
 
-def _add_asking(parser: argparse.ArgumentParser, findings: str) -> None:
+def _add_segment(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.segment")
+    _add_asking(parser, "segments", image_count="*")
+    parser.add_argument(
+        "--slide",
+        metavar="FILE.tif",
+        help="in place of pictures a TIFF of any size; writes <name>-instances.tif and .csv into --out, or here",
+    )
+    parser.add_argument("--threshold", type=share, metavar="X", help="pixels from this probability on, 0 to 1")
+    parser.add_argument("--min-area", type=pixels, metavar="PX", help="leave out instances of fewer pixels")
+    parser.add_argument(
+        "--max-instances", "--max", type=count, metavar="N", help="at most this many instances per picture, best first"
+    )
+    parser.add_argument("--tile", type=count, metavar="SIZE", help="look through tiles of this side, pixels, from 32")
+    parser.add_argument("--overlap", type=pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
+    parser.add_argument("--blend", choices=BLENDS, help="what a pixel is where tiles overlap (crop)")
+    parser.add_argument(
+        "--csv", metavar="FILE|DIR", help="write one row for each instance; into a folder: one file per picture"
+    )
+
+
+def _add_asking(parser: argparse.ArgumentParser, findings: str, image_count: str = "+") -> None:
     """Add what every command that asks a service has."""
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="a file, a folder (with all below it) or a 'pattern'"
+        "images", metavar="IMAGE", nargs=image_count, help="a file, a folder (with all below it) or a 'pattern'"
     )
     parser.add_argument(
         "--model", metavar="NAME[@VERSION]", help="the model to ask; default: the service's own default"

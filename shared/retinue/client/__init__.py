@@ -1,6 +1,7 @@
 """Typed clients of the services: pictures in, answers as values out."""
 
 from retinue.client.channel import Target
+from retinue.client.class_regions import NO_CLASS, ClassRegion
 from retinue.client.classification import ClassificationClient
 from retinue.client.classification_answer import Classification, Label, ScoredLabel
 from retinue.client.classification_async import AsyncClassificationClient
@@ -35,21 +36,41 @@ from retinue.client.matching_problems import (
     PointsProblem,
 )
 from retinue.client.pictures import Picture, PictureSource
+from retinue.client.segmentation import SegmentationClient
+from retinue.client.segmentation_answer import Instance, SegmentationAnswer
+from retinue.client.segmentation_async import AsyncSegmentationClient
+from retinue.client.segmentation_drawing import draw_segmentation
+from retinue.client.segmentation_request import SegmentKeywords
+from retinue.client.segmentation_tiling import SegmentationTiling
+from retinue.client.slide_answer import (
+    ClassSummary,
+    SegmentedTile,
+    SlideEvent,
+    SlideInstance,
+    SlideInstances,
+    SlideSummary,
+)
+from retinue.client.slide_geometry import SlideGeometry
+from retinue.client.slide_request import SlideTile
 from retinue.client.tiling import Tiling
 from retinue.client.timings import Timings
 from retinue.client.tracking_answer import TrackedFrame
 from retinue.client.tracking_request import TrackFrame, TrackKeywords
 
 __all__ = [
+    "NO_CLASS",
     "Assignment",
     "AssignmentProblem",
     "AsyncClassificationClient",
     "AsyncDetectionClient",
     "AsyncMatchingClient",
+    "AsyncSegmentationClient",
     "BoxesMatching",
     "BoxesProblem",
     "CallFailed",
     "ClassEvaluation",
+    "ClassRegion",
+    "ClassSummary",
     "Classification",
     "ClassificationClient",
     "ClassifyKeywords",
@@ -65,6 +86,7 @@ __all__ = [
     "Evaluation",
     "EvaluationImage",
     "ImageInfo",
+    "Instance",
     "InstancesMatching",
     "InstancesProblem",
     "ItemError",
@@ -79,7 +101,18 @@ __all__ = [
     "PointsProblem",
     "PrecisionRecallCurve",
     "ScoredLabel",
+    "SegmentKeywords",
+    "SegmentationAnswer",
+    "SegmentationClient",
+    "SegmentationTiling",
+    "SegmentedTile",
     "ServiceUnavailable",
+    "SlideEvent",
+    "SlideGeometry",
+    "SlideInstance",
+    "SlideInstances",
+    "SlideSummary",
+    "SlideTile",
     "Target",
     "Tiling",
     "Timings",
@@ -89,4 +122,5 @@ __all__ = [
     "draw_classification",
     "draw_curves",
     "draw_detections",
+    "draw_segmentation",
 ]

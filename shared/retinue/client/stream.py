@@ -54,7 +54,7 @@ def stream_in_order(  # noqa: PLR0913 - all of them make a stream
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     window = threading.Semaphore(max_in_flight)
     is_closed = threading.Event()
-    requests = chain(opening, _requests(_windowed(items, window, is_closed), build, events))
+    requests = chain(opening, _requests(windowed(items, window, is_closed), build, events))
     responses = method(requests, timeout=stream_timeout_s, metadata=call.metadata)
     reading = threading.Thread(target=_read, args=(responses, call, events), name="retinue-stream-reader", daemon=True)
     reading.start()
@@ -101,8 +101,8 @@ def _read(responses: Iterable[Any], call: Call, events: queue.SimpleQueue[Any]) 
         events.put(Ended())
 
 
-def _windowed(items: Iterable[Item], window: threading.Semaphore, is_closed: threading.Event) -> Iterator[Item]:
-    """Yield items, taking the next only when the window has room for it."""
+def windowed(items: Iterable[Item], window: threading.Semaphore, is_closed: threading.Event) -> Iterator[Item]:
+    """Yield items, taking the next only when the window has room for it; no more once it is closed."""
     iterator = iter(items)
     while True:
         window.acquire()

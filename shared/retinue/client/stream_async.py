@@ -36,7 +36,7 @@ async def stream_in_order_async(  # noqa: PLR0913 - all of them make a stream
     order = StreamOrder[Answer](call.timeout_s, call.request_id)
     events: asyncio.Queue[Any] = asyncio.Queue()
     window = asyncio.Semaphore(max_in_flight)
-    requests = _requests(_windowed(items, window), build, events, opening)
+    requests = _requests(windowed(items, window), build, events, opening)
     responses = method(requests, timeout=stream_timeout_s, metadata=call.metadata)
     reading = asyncio.create_task(_read(responses, call, events), name="retinue-stream-reader")
     try:
@@ -89,7 +89,7 @@ async def _read(responses: Any, call: Call, events: asyncio.Queue[Any]) -> None:
         events.put_nowait(Ended())
 
 
-async def _windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio.Semaphore) -> AsyncIterator[Item]:
+async def windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio.Semaphore) -> AsyncIterator[Item]:
     """Yield items, taking the next only when the window has room for it."""
     iterator = aiter(asynchronous(items))
     while True:

@@ -8,6 +8,7 @@ import structlog
 
 from tests.unit.client.scripted_detection import RunningDetection, running_detection
 from tests.unit.client.scripted_matching import RunningMatching, running_matching
+from tests.unit.client.scripted_segmentation import RunningSegmentation, running_segmentation
 from tests.unit.client.scripted_service import Running, running
 
 
@@ -26,6 +27,12 @@ def served_detection() -> Iterator[RunningDetection]:
 @pytest.fixture
 def served_matching() -> Iterator[RunningMatching]:
     with running_matching() as one:
+        yield one
+
+
+@pytest.fixture
+def served_segmentation() -> Iterator[RunningSegmentation]:
+    with running_segmentation() as one:
         yield one
 
 

@@ -123,7 +123,9 @@ class Windows:
             while len(self._under_way) >= most:
                 yield self._taken()
             try:
-                ticket = self._engine.submit(item, self._caller, byte_count=cut.array.nbytes)
+                ticket = self._engine.submit(
+                    item, self._caller, byte_count=cut.array.nbytes, is_patient=bool(self._under_way)
+                )
             except Overloaded:
                 if not self._under_way:
                     raise

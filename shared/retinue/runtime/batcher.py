@@ -28,7 +28,7 @@ class Batcher(Generic[Item, Answer]):
         max_batch_size: most items a batch may hold, at least 1.
         max_queue_items: most items that may wait, at least 1; more are refused.
         max_queue_bytes: most bytes that waiting items may hold together; an item is always let into an empty queue.
-        on_drop: told the reason whenever a waiting item is dropped unanswered; it must not raise.
+        on_drop: told the reason whenever an item is refused or, while it waits, dropped; it must not raise.
         clock: monotonic seconds; tests give their own.
     """
 
@@ -38,7 +38,7 @@ class Batcher(Generic[Item, Answer]):
         max_batch_size: int,
         max_queue_items: int,
         max_queue_bytes: int,
-        on_drop: Callable[[DropReason], object] = lambda _: None,
+        on_drop: Callable[[str], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if min(max_batch_size, max_queue_items, max_queue_bytes) < 1:
@@ -62,9 +62,22 @@ class Batcher(Generic[Item, Answer]):
         return self._items
 
     def submit(
-        self, item: Item, caller: Caller, *, bucket: Hashable = None, byte_count: int = 0
+        self,
+        item: Item,
+        caller: Caller,
+        *,
+        bucket: Hashable = None,
+        byte_count: int = 0,
+        is_patient: bool = False,
     ) -> Ticket[Item, Answer]:
         """Queue an item and return its ticket.
+
+        Args:
+            item: what is to be answered.
+            caller: who waits for it.
+            bucket: items of one bucket may share a batch.
+            byte_count: what it takes of the bytes that may wait.
+            is_patient: whether a refusal ends nothing, since the item will be brought again; it is not counted.
 
         Raises:
             Overloaded: the queue is full.
@@ -77,6 +90,8 @@ class Batcher(Generic[Item, Answer]):
             is_full = self._items >= self._max_queue_items
             if is_full or (self._items and self._bytes + byte_count > self._max_queue_bytes):
                 limit = f"{self._max_queue_items} items" if is_full else f"{self._max_queue_bytes} bytes"
+                if not is_patient:
+                    self._on_drop("queue_full")
                 raise Overloaded(f"the queue is full ({limit})", retry_after_s=_RETRY_AFTER_S, cause="queue_full")
             caller.on_cancel(ticket.cancel)  # before a worker can settle the ticket, which forgets it again
             self._arrivals += 1

@@ -81,15 +81,17 @@ class Engine(Generic[Item, Answer]):
             thread.start()
         _log.info("model_ready", model=self.manifest.name, version=self.manifest.version, workers=self.size.workers)
 
-    def submit(self, item: Item, caller: Caller, *, byte_count: int = 0) -> Ticket[Item, Answer]:
-        """Queue an item and return the ticket to wait on.
+    def submit(
+        self, item: Item, caller: Caller, *, byte_count: int = 0, is_patient: bool = False
+    ) -> Ticket[Item, Answer]:
+        """Queue an item and return the ticket to wait on; see `Batcher.submit`.
 
         Raises:
             Overloaded: the queue is full.
             ModelNotReady: the engine is closed.
         """
         bucket: Hashable = self.pipeline.bucket(item)
-        return self._batcher.submit(item, caller, bucket=bucket, byte_count=byte_count)
+        return self._batcher.submit(item, caller, bucket=bucket, byte_count=byte_count, is_patient=is_patient)
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Refuse new items, answer those that wait, end the workers; return whether all ended in time.

@@ -66,5 +66,5 @@ class Observer(Protocol):
         ...
 
     def on_drop(self, reason: str) -> None:
-        """One item was dropped unanswered (``cancelled`` or ``deadline``)."""
+        """One item was refused (``queue_full``) or dropped (``cancelled`` or ``deadline``), and so not answered."""
         ...

@@ -85,6 +85,7 @@ class RpcInterceptor(grpc.ServerInterceptor):
         if self._is_draining:
             self._metrics.rejected.labels("draining").inc()
             raise ModelNotReady("the server is stopping")
+        self._metrics.rejected.labels("in_flight").inc()
         raise Overloaded("the server handles as many calls as it can", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
 
     def _watched(self, method: str, handler: Handler, behaviour: Behaviour) -> Behaviour:
@@ -154,8 +155,6 @@ class _Watch:
         if failure.is_ours:
             _log.error("rpc_failed", method=self._method, request_id=call.request_id, exc_info=error)
         error.__traceback__ = None  # its frames hold the request and the ticket that holds the error: a cycle
-        if isinstance(error, Overloaded):
-            self._metrics.rejected.labels(error.cause).inc()
         self.end(call, failure.code.name, reason=failure.status.message)
         status = rpc_status.to_status(failure.status)
         trailing = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))

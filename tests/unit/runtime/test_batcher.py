@@ -122,6 +122,17 @@ def test_item_above_the_byte_limit_is_let_into_an_empty_queue_only() -> None:
     batcher.submit("b", Caller(), byte_count=99)
 
 
+@pytest.mark.parametrize(("is_patient", "told"), [(False, ["queue_full"]), (True, [])])
+def test_refusal_is_told_unless_the_item_will_be_brought_again(is_patient: bool, told: list[str]) -> None:  # noqa: FBT001
+    drops: list[str] = []
+    batcher = batcher_of(max_queue_items=1, on_drop=drops.append)
+    submit(batcher, "a")
+
+    with pytest.raises(Overloaded):
+        batcher.submit("b", Caller(), is_patient=is_patient)
+    assert drops == told
+
+
 def test_refused_item_is_not_kept_by_its_caller() -> None:
     batcher, caller = batcher_of(max_queue_items=1), Caller()
     batcher.submit("a", Caller())

@@ -74,6 +74,7 @@ def test_full_queue_refuses() -> None:
     waiting = engine.submit(Written(1), caller())
     with pytest.raises(Overloaded):
         engine.submit(Written(2), caller())
+    assert engine.statistics.snapshot().failure.count == 1
     assert engine.queue_length == 1
     with started(engine):
         assert waiting.wait() == 1

@@ -1,7 +1,7 @@
 """What a service says about its work: how an item becomes a row, and a row's output an answer."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,15 @@ class Pipeline(Protocol[Item_contra, Answer_co]):
 
         It sees the whole batch, so that array operations are paid for once and not once per item.
         """
+        ...
+
+
+@runtime_checkable
+class RowPixels(Protocol):
+    """What a pipeline says beside, if its buckets differ in size: batches are then bounded in pixels as well."""
+
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return how many pixels one row of a bucket's buffer has, at least 1."""
         ...
 
 

@@ -1,0 +1,52 @@
+"""How many items a batch may hold: a matter of the bucket, since a large picture counts for many small ones."""
+
+from collections.abc import Callable, Hashable
+
+
+class BatchSizes:
+    """The sizes that batches may have.
+
+    Args:
+        largest: most items of any batch, at least 1.
+        max_pixels: most input pixels of a batch, at least 1; a single row may have more, and is then alone.
+        row_pixels: pixels of one row of a bucket.
+        is_rounded: whether only sizes that were warmed are used. A GPU's libraries choose kernels, and TensorRT engines,
+            for each size they meet.
+
+    >>> sizes = BatchSizes(6, is_rounded=True)
+    >>> sizes.warmed("any"), sizes.rounded(5, "any")
+    ([1, 2, 4, 6], 4)
+    """
+
+    def __init__(
+        self,
+        largest: int,
+        *,
+        max_pixels: int | None = None,
+        row_pixels: Callable[[Hashable], int] = lambda _: 1,
+        is_rounded: bool = False,
+    ) -> None:
+        if largest < 1 or (max_pixels is not None and max_pixels < 1):
+            raise ValueError("a batch must be allowed one item and one pixel at least")
+        self._largest = largest
+        self._max_pixels = max_pixels
+        self._row_pixels = row_pixels
+        self._is_rounded = is_rounded
+
+    def largest(self, bucket: Hashable) -> int:
+        """Return the most items of a batch of a bucket."""
+        if self._max_pixels is None:
+            return self._largest
+        return max(1, min(self._largest, self._max_pixels // max(1, self._row_pixels(bucket))))
+
+    def warmed(self, bucket: Hashable) -> list[int]:
+        """Return the sizes to run before the first caller, ascending: powers of two, and the largest."""
+        largest = self.largest(bucket)
+        return sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)})
+
+    def rounded(self, count: int, bucket: Hashable) -> int:
+        """Return the largest size that may be used for a batch of no more than ``count`` items, at least 1."""
+        count = min(count, self.largest(bucket))
+        if not self._is_rounded or count == self.largest(bucket):
+            return count
+        return 1 << (count.bit_length() - 1)

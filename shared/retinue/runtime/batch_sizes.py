@@ -10,8 +10,8 @@ class BatchSizes:
         largest: most items of any batch, at least 1.
         max_pixels: most input pixels of a batch, at least 1; a single row may have more, and is then alone.
         row_pixels: pixels of one row of a bucket.
-        is_rounded: whether only sizes that were warmed are used. A GPU's libraries choose kernels, and TensorRT engines,
-            for each size they meet.
+        is_rounded: whether only sizes that were warmed are used; a GPU's libraries choose kernels, and TensorRT its
+            engine, for each size they meet.
 
     >>> sizes = BatchSizes(6, is_rounded=True)
     >>> sizes.warmed("any"), sizes.rounded(5, "any")
@@ -31,7 +31,7 @@ class BatchSizes:
         self._largest = largest
         self._max_pixels = max_pixels
         self._row_pixels = row_pixels
-        self._is_rounded = is_rounded
+        self.is_rounded = is_rounded
 
     def largest(self, bucket: Hashable) -> int:
         """Return the most items of a batch of a bucket."""
@@ -47,6 +47,6 @@ class BatchSizes:
     def rounded(self, count: int, bucket: Hashable) -> int:
         """Return the largest size that may be used for a batch of no more than ``count`` items, at least 1."""
         count = min(count, self.largest(bucket))
-        if not self._is_rounded or count == self.largest(bucket):
+        if not self.is_rounded or count == self.largest(bucket):
             return count
         return 1 << (count.bit_length() - 1)

@@ -69,17 +69,19 @@ class NotSupported(RetinueError):
     reason = "NOT_SUPPORTED"
 
 
+OverloadCause = Literal["queue_full", "deadline_unmet", "in_flight"]
+
+
 class Overloaded(RetinueError):
     """No room: the caller should back off for about ``retry_after_s`` seconds.
 
-    ``cause`` says of what: ``queue_full`` (a model's queue) or ``in_flight`` (calls that the server handles at once).
+    ``cause`` says of what: ``queue_full`` (a model's queue), ``deadline_unmet`` (time: the answer would come after the
+    caller's deadline) or ``in_flight`` (calls that the server handles at once).
     """
 
     reason = "OVERLOADED"
 
-    def __init__(
-        self, message: str, *, retry_after_s: float, cause: Literal["queue_full", "in_flight"], **metadata: str
-    ) -> None:
+    def __init__(self, message: str, *, retry_after_s: float, cause: OverloadCause, **metadata: str) -> None:
         super().__init__(message, cause=cause, **metadata)
         self.cause = cause
         self.retry_after_s = retry_after_s

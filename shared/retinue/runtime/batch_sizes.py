@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Hashable
 
+from retinue.runtime.cost_model import Line
+
 
 class BatchSizes:
     """The sizes that batches may have.
@@ -43,6 +45,21 @@ class BatchSizes:
         """Return the sizes to run before the first caller, ascending: powers of two, and the largest."""
         largest = self.largest(bucket)
         return sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)})
+
+    def affordable(self, line: Line, patience_s: float, bucket: Hashable) -> int:
+        """Return the largest size that takes no more than half of a caller's patience, 1 at least.
+
+        The other half is for waiting.
+
+        Args:
+            line: what batches of the bucket cost.
+            patience_s: from the item's arrival to its deadline.
+            bucket: whose batches.
+        """
+        room_s = patience_s / 2 - line.per_batch_s
+        largest = self.largest(bucket)
+        count = largest if room_s >= line.per_item_s * largest else max(1, int(room_s / line.per_item_s))
+        return self.rounded(count, bucket)
 
     def rounded(self, count: int, bucket: Hashable) -> int:
         """Return the largest size that may be used for a batch of no more than ``count`` items, at least 1."""

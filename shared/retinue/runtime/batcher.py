@@ -171,7 +171,8 @@ class Batcher(Generic[Item, Answer]):
         """
         if line is None or caller.deadline_s is None or caller.deadline_s <= now_s:
             return 0.0
-        batch_size = min(self._backlog.count(bucket) + 1, self.sizes.largest(bucket))
+        affordable = self.sizes.affordable(line, caller.deadline_s - now_s, bucket)
+        batch_size = min(self._backlog.count(bucket) + 1, affordable)
         return now_s + self._wait_s(caller.priority, now_s) + line.seconds(batch_size) - caller.deadline_s
 
     def _wait_s(self, priority: Priority, now_s: float) -> float:
@@ -222,28 +223,38 @@ class Batcher(Generic[Item, Answer]):
         batch: list[Entry[Item, Answer]] = []
         dropped: list[str] = []
         due_s = math.inf  # the first deadline in the batch
+        is_behind = backlog.count(bucket) > self.sizes.largest(bucket)
         for level in backlog.turns(priority, bucket):
             if len(batch) == most:
                 break
             ticket = backlog.head(level, bucket).ticket
-            deadline_s = math.inf if ticket.caller.deadline_s is None else ticket.caller.deadline_s
             reason: str | None = ticket.drop(now_s)
-            if reason is None and line is not None:
-                if now_s + line.seconds(1) > deadline_s:
-                    ticket.give_up()
-                    reason = "deadline"
-                elif batch and now_s + line.seconds(len(batch) + 1) > min(due_s, deadline_s):
-                    break  # in a larger batch, one of them would be late
-            entry = backlog.pop(level, bucket)
-            if reason is None:
-                due_s = min(due_s, deadline_s)
-                batch.append(entry)
-            else:
+            if reason is None and self._is_hopeless(ticket, bucket, now_s, is_behind=is_behind):
+                ticket.give_up()
+                reason = "deadline"
+            if reason is not None:
+                backlog.pop(level, bucket)
                 dropped.append(reason)
-        if batch:
+                continue
+            due_s = min(due_s, math.inf if ticket.caller.deadline_s is None else ticket.caller.deadline_s)
+            if batch and line is not None and now_s + line.seconds(len(batch) + 1) > due_s:
+                break  # in a larger batch, one of them would be late
+            batch.append(backlog.pop(level, bucket))
+        if batch:  # it may be empty where nobody waited any more
             size = self.sizes.rounded(len(batch), bucket)
             for entry in reversed(batch[size:]):
                 backlog.put_back(bucket, entry)
             del batch[size:]
             self._ends[seat] = now_s if line is None else now_s + line.seconds(size)
         return [entry.ticket for entry in batch], dropped
+
+    def _is_hopeless(self, ticket: Ticket[Item, Answer], bucket: Hashable, now_s: float, *, is_behind: bool) -> bool:
+        """Say whether an item cannot be answered in time: alone or, where more waits than a batch holds, in a full one.
+
+        When the queue is behind, small batches for those who are nearly late would soon make everybody late.
+        """
+        deadline_s, line = ticket.caller.deadline_s, self.costs.line(bucket)
+        if deadline_s is None or line is None:
+            return False
+        size = self.sizes.affordable(line, deadline_s - ticket.enqueued_s, bucket) if is_behind else 1
+        return now_s + line.seconds(size) > deadline_s

@@ -206,6 +206,8 @@ class Host(Generic[Item, Answer, Settings]):
             max_batch_size=engine.max_batch_size,
             max_queue_items=engine.max_queue_count,
             max_queue_bytes=engine.max_queue_bytes,
+            max_batch_pixels=engine.max_batch_pixels,
+            max_delay_s=engine.max_delay_ms / 1e3,
         )
         observer = self.metrics.engine_observer(package.name, package.version)
         return Engine(package.manifest, self._service.build(package, load), size, observer)

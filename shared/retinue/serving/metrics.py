@@ -41,6 +41,8 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 # Encoded pictures: a thumbnail to the default limit.
 IMAGE_BUCKETS_BYTES = tuple(float(2**power) for power in range(10, 26))
 
+REJECTION_REASONS = ("queue_full", "deadline_unmet", "in_flight", "deadline", "cancelled", "draining")
+
 _RPC = ("grpc_type", "grpc_service", "grpc_method")
 _MODEL = ("model", "version")
 
@@ -79,7 +81,7 @@ class Metrics:
         )
         self.rejected = Counter(
             "retinue_rejected_total",
-            "Items and calls not answered, by reason: queue_full, in_flight, deadline, cancelled, draining.",
+            f"Items and calls not answered, by reason: {', '.join(REJECTION_REASONS)}.",
             ("reason",),
             registry=registry,
         )
@@ -110,7 +112,7 @@ class Metrics:
         self.failed = Counter(
             "retinue_failed_total", "Items that ended in an error of their own.", _MODEL, registry=registry
         )
-        for reason in ("queue_full", "in_flight", "deadline", "cancelled", "draining"):
+        for reason in REJECTION_REASONS:
             self.rejected.labels(reason)  # a rate needs the zero
 
     def observe_load(self, loads: Callable[[], Iterable[Load]], in_flight_calls: Callable[[], int]) -> None:
@@ -153,7 +155,7 @@ class EngineObserver:
         self._failed.inc()
 
     def on_drop(self, reason: str) -> None:
-        """Count one item that was dropped."""
+        """Count one item that was refused or dropped."""
         self._rejected.labels(reason).inc()
 
 

@@ -53,6 +53,7 @@ class Double:
     def __init__(self, version: str, max_batch_size: int = 8) -> None:
         self.version = version
         self.max_batch_size = max_batch_size
+        self.priorities: list[str] = []
         self.is_waiting = threading.Event()
         self.was_cancelled = threading.Event()
 
@@ -63,6 +64,7 @@ class Double:
         self, inputs: Mapping[str, NDArray[Any]], outputs: Collection[str], caller: Caller
     ) -> Mapping[str, NDArray[Any]]:
         first = float(inputs["x"][0, 0])
+        self.priorities.append(caller.priority)
         if first == 17.0:
             caller.on_cancel(self.was_cancelled.set)
             self.is_waiting.set()
@@ -322,6 +324,15 @@ def test_stream_ends_with_a_status_if_the_caller_wants_one(stub: GRPCInferenceSe
         next(responses)
     assert code_of(caught) is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "x: 13 brings bad luck"
+
+
+def test_requests_have_the_priority_of_their_call(stub: GRPCInferenceServiceStub, models: Doubles) -> None:
+    seen = models.models["2"].priorities
+    seen.clear()
+    stub.ModelInfer(request_of(1), metadata=(("x-priority", "high"),))
+    list(stub.ModelStreamInfer(iter([request_of(1)]), metadata=(("x-priority", "high"),)))
+    stub.ModelInfer(request_of(1))
+    assert seen == ["high", "high", "normal"]
 
 
 def test_empty_stream_ends_well(stub: GRPCInferenceServiceStub) -> None:

@@ -58,8 +58,10 @@ class BatchSizes:
         """
         room_s = patience_s / 2 - line.per_batch_s
         largest = self.largest(bucket)
-        count = largest if room_s >= line.per_item_s * largest else max(1, int(room_s / line.per_item_s))
-        return self.rounded(count, bucket)
+        if room_s >= line.per_item_s * largest:
+            return largest
+        # Where items cost nothing, there is either room for all of them or, as here, not even for the batch.
+        return self.rounded(max(1, int(room_s / line.per_item_s)) if line.per_item_s else 1, bucket)
 
     def rounded(self, count: int, bucket: Hashable) -> int:
         """Return the largest size that may be used for a batch of no more than ``count`` items, at least 1."""

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retinue.runtime.batch_sizes import BatchSizes
+from retinue.runtime.cost_model import Line
 
 
 def area(bucket: object) -> int:
@@ -43,6 +44,27 @@ def test_rounding_gives_the_largest_warmed_size_that_is_filled(
     rounded = sizes.rounded(count, side)
     assert rounded == max(size for size in sizes.warmed(side) if size <= count)
     assert rounded == 1 or rounded * side * side <= budget
+
+
+@pytest.mark.parametrize(
+    ("line", "patience_s", "size"),
+    [
+        (Line(1.0, 2.0), 100.0, 8),
+        (Line(1.0, 2.0), 14.0, 5),
+        (Line(1.0, 2.0), 1.0, 1),
+        (Line(1.0, 0.0), 16.0, 8),
+        (Line(0.0, 2.0), 4.0, 8),
+        (Line(0.0, 2.0), 3.9, 1),
+        (Line(0.0, 0.0), 0.0, 8),
+        (Line(1.0, 2.0), 1e300, 8),
+    ],
+)
+def test_batch_takes_half_of_the_patience(line: Line, patience_s: float, size: int) -> None:
+    assert BatchSizes(8).affordable(line, patience_s, "x") == size
+
+
+def test_batch_that_takes_half_of_the_patience_has_a_size_that_was_warmed() -> None:
+    assert BatchSizes(8, is_rounded=True).affordable(Line(1.0, 2.0), 14.0, "x") == 4
 
 
 @pytest.mark.parametrize(("largest", "max_pixels"), [(0, None), (1, 0)])

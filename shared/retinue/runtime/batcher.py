@@ -21,7 +21,7 @@ from retinue.runtime.batch_sizes import BatchSizes
 from retinue.runtime.caller import Caller, Priority
 from retinue.runtime.cost_model import CostModel, Line
 from retinue.runtime.engine_size import EngineSize
-from retinue.runtime.errors import ModelNotReady, Overloaded
+from retinue.runtime.errors import ModelNotReady, Overloaded, late_answer
 from retinue.runtime.ticket import Answer, Item, Ticket
 
 _UNKNOWN_RETRY_S = 0.1  # when to come back while nothing is known of what batches cost
@@ -106,6 +106,18 @@ class Batcher(Generic[Item, Answer]):
             self._on_drop(refusal.cause)
         raise refusal
 
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late an item would be answered that came now, of which the bucket is not known yet.
+
+        0 or less stands for in time, or unknown: only where all items have been of one bucket can it be told.
+        """
+        lone = self.costs.lone()
+        if lone is None:
+            return 0.0
+        now_s = self._clock()
+        with self._arrival:
+            return self._late_s(Caller(now_s + patience_s, priority), *lone, now_s)
+
     def take(self, seat: Hashable = None) -> list[Ticket[Item, Answer]] | None:
         """Return the next batch; wait for one; None once the batcher is closed and empty.
 
@@ -155,8 +167,7 @@ class Batcher(Generic[Item, Answer]):
             late_s = self._late_s(caller, bucket, line, now_s)
             if late_s <= 0:
                 return None
-            text = f"the answer would come about {1e3 * late_s:.0f} ms after the deadline"
-            return Overloaded(text, retry_after_s=max(late_s, _LEAST_RETRY_S), cause="deadline_unmet")
+            return late_answer(late_s)
         if line is None:
             retry_after_s = _UNKNOWN_RETRY_S
         else:  # until so much of the queue is done, and a batch at least, since places come free by the batch

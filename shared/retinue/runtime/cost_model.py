@@ -76,6 +76,13 @@ class CostModel:
             return None
         return fit.line
 
+    def lone(self) -> tuple[Hashable, Line] | None:
+        """Return the bucket and its line where one has been seen only; None where there were more, or it is cold."""
+        with self._lock:
+            buckets = list(self._fits)
+        line = self.line(buckets[0]) if len(buckets) == 1 else None
+        return None if line is None else (buckets[0], line)
+
 
 class _Fit:
     """Weighted sums over the batches of one bucket, and the line through them."""

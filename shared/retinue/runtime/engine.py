@@ -9,7 +9,7 @@ import structlog
 
 from retinue.runtime.batch_sizes import BatchSizes
 from retinue.runtime.batcher import Batcher
-from retinue.runtime.caller import Caller
+from retinue.runtime.caller import Caller, Priority
 from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import ModelNotReady
 from retinue.runtime.manifest import Manifest
@@ -81,6 +81,10 @@ class Engine(Generic[Item, Answer]):
         """
         bucket: Hashable = self.pipeline.bucket(item)
         return self._batcher.submit(item, caller, bucket=bucket, byte_count=byte_count, is_patient=is_patient)
+
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late an item would be answered that came now; see `Batcher.late_s`."""
+        return self._batcher.late_s(patience_s, priority)
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Refuse new items, answer those that wait, end the workers; return whether all ended in time.

@@ -69,6 +69,7 @@ class NotSupported(RetinueError):
     reason = "NOT_SUPPORTED"
 
 
+_LEAST_RETRY_S = 0.01
 OverloadCause = Literal["queue_full", "deadline_unmet", "in_flight"]
 
 
@@ -85,6 +86,12 @@ class Overloaded(RetinueError):
         super().__init__(message, cause=cause, **metadata)
         self.cause = cause
         self.retry_after_s = retry_after_s
+
+
+def late_answer(late_s: float) -> Overloaded:
+    """Return the refusal of what would be answered so many seconds after its deadline; it would fit that much later."""
+    text = f"the answer would come about {1e3 * late_s:.0f} ms after the deadline"
+    return Overloaded(text, retry_after_s=max(late_s, _LEAST_RETRY_S), cause="deadline_unmet")
 
 
 class LimitExceeded(RetinueError):

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from retinue.oip import open_inference_pb2_grpc
 from retinue.runtime.backend import LoadGraph
+from retinue.runtime.caller import Priority
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import ModelNotFound, ProviderMissing
@@ -27,6 +28,7 @@ from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import Package
 from retinue.runtime.pipeline import Pipeline
 from retinue.runtime.repository import scan
+from retinue.serving.door import Door
 from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
 from retinue.serving.logs import configure_logs, log_settings
@@ -59,6 +61,7 @@ class Service(Generic[Item, Answer, Settings]):
         build: makes a pipeline of a package, with what loads its graphs.
         add_to_server: adds the servicer to a server.
         tensor_models: its models as the Open Inference Protocol sees them.
+        asking_methods: its unary methods that ask a model, by name; under overload they are refused at the door.
     """
 
     task: str
@@ -68,6 +71,7 @@ class Service(Generic[Item, Answer, Settings]):
     build: Callable[[Package, LoadGraph], Pipeline[Item, Answer]]
     add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, Settings], None]
     tensor_models: Callable[[Models[Item, Answer], ServiceSettings], TensorModels]
+    asking_methods: tuple[str, ...] = ()
 
 
 class Host(Generic[Item, Answer, Settings]):
@@ -110,7 +114,7 @@ class Host(Generic[Item, Answer, Settings]):
         self._pool = HandlerPool(settings.grpc.max_in_flight_calls)
         self.health = Health((service.full_name, OIP_SERVICE), self._control_pool)
         self.metrics.observe_load(self._loads, lambda: self._pool.in_flight)
-        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._control_pool)
+        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._door())
         self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
         service.add_to_server(self._server, self.models, self.metrics, settings)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
@@ -211,6 +215,14 @@ class Host(Generic[Item, Answer, Settings]):
         )
         observer = self.metrics.engine_observer(package.name, package.version)
         return Engine(package.manifest, self._service.build(package, load), size, observer)
+
+    def _door(self) -> Door:
+        names = [f"/{self._service.full_name}/{method}" for method in self._service.asking_methods]
+        return Door(self._pool, [*names, f"/{OIP_SERVICE}/ModelInfer"], self._late_s)
+
+    def _late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late a call would be answered whatever model it asks, 0 or less if in time."""
+        return min((engine.late_s(patience_s, priority) for engine in self.models.engines()), default=0.0)
 
     def _bind(self, host: str, port: int) -> int:
         try:

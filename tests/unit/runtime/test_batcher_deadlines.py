@@ -356,3 +356,23 @@ def test_what_a_full_batch_leaves_behind_is_looked_after_by_another_worker() -> 
     for thread in threads:
         thread.join()
     assert sorted(taken) == [1, 4]
+
+
+def test_lateness_of_one_who_is_not_let_in_yet_is_that_of_his_refusal() -> None:
+    bench = Bench()
+    bench.submit("abcd")
+    late_s = bench.batcher.late_s(5.0, "normal")
+    with pytest.raises(Overloaded) as raised:
+        bench.submit("e", patience_s=5.0)
+    assert raised.value.retry_after_s == late_s
+    assert bench.batcher.late_s(5.0, "high") < late_s
+    assert bench.batcher.late_s(50.0, "normal") <= 0
+
+
+def test_lateness_is_not_known_where_there_are_several_buckets() -> None:
+    """Which of them it is in is not known before the picture is read."""
+    bench = Bench()
+    bench.submit("abcd")
+    bench.teach("y", 0.0)
+    assert bench.batcher.late_s(0.1, "normal") == 0.0
+    assert Bench(is_taught=False).batcher.late_s(0.1, "normal") == 0.0

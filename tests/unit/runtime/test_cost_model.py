@@ -143,3 +143,15 @@ def test_threads_teach_at_once() -> None:
     for thread in threads:
         thread.join()
     assert line_of(model).seconds(3) == pytest.approx(3.0, rel=0.05)
+
+
+def test_lone_bucket_is_known_with_its_line() -> None:
+    model, clock = taught((1, 1.0), times=FIRST - 1)
+    assert model.lone() is None
+    model.observe("x", 1, 1.0)
+    assert model.lone() == ("x", model.line("x"))
+    clock.now_s += 100.0
+    assert model.lone() is None
+    model.observe("x", 1, 1.0)
+    model.observe("y", 1, 1.0)
+    assert model.lone() is None

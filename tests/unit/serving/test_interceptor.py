@@ -4,7 +4,6 @@
 import itertools
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -363,8 +362,8 @@ def test_a_handler_is_wrapped_once_per_method() -> None:
         asked.append(details.method)
         return grpc.unary_unary_rpc_method_handler(lambda request, _: request)
 
-    with HandlerPool(1) as pool, ThreadPoolExecutor(1) as control_pool:
-        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool, control_pool)
+    with HandlerPool(1) as pool:
+        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool)
         details: Any = SimpleNamespace(method=f"/{SERVICE}/Unary")
         wrapped = [interceptor.intercept_service(find, details) for _ in range(3)]
     assert wrapped[0] is wrapped[1] is wrapped[2]

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -113,8 +112,8 @@ def models() -> Doubles:
 
 @pytest.fixture(scope="module")
 def stub(models: Doubles) -> Iterator[GRPCInferenceServiceStub]:
-    with HandlerPool(4) as pool, ThreadPoolExecutor(1) as control_pool:
-        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool, control_pool)
+    with HandlerPool(4) as pool:
+        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool)
         server = grpc.server(pool, interceptors=[interceptor])
         add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(models), server)
         port = server.add_insecure_port("127.0.0.1:0")

@@ -13,6 +13,7 @@ Source:
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic
 
@@ -26,6 +27,7 @@ from retinue.runtime.ticket import Answer, Item, Ticket
 
 _UNKNOWN_RETRY_S = 0.1  # when to come back while nothing is known of what batches cost
 _LEAST_RETRY_S = 0.01
+_COMING_S = 0.1  # one who was expected and has not come by then had nothing to submit
 
 
 class Batcher(Generic[Item, Answer]):
@@ -60,6 +62,7 @@ class Batcher(Generic[Item, Answer]):
         self._backlog: Backlog[Item, Answer] = Backlog()
         self._idle_workers = 0
         self._ends: dict[Hashable, float] = {}  # when each busy worker is expected to come back
+        self._coming: deque[float] = deque()  # when those came who were told that they would be in time
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -93,6 +96,8 @@ class Batcher(Generic[Item, Answer]):
         with self._arrival:
             if self._is_closed:
                 raise ModelNotReady("the model is being unloaded or the server is stopping")
+            if self._coming:
+                self._coming.popleft()
             line = self.costs.line(bucket)
             refusal = self._refusal(caller, bucket, byte_count, line, now_s)
             if refusal is None:
@@ -109,14 +114,21 @@ class Batcher(Generic[Item, Answer]):
     def late_s(self, patience_s: float, priority: Priority) -> float:
         """Return how much too late an item would be answered that came now, of which the bucket is not known yet.
 
-        0 or less stands for in time, or unknown: only where all items have been of one bucket can it be told.
+        0 or less stands for in time, or unknown: only where all items have been of one bucket can it be told. One that
+        is in time is expected to be submitted soon, and until then counts for those who ask after it.
         """
         lone = self.costs.lone()
         if lone is None:
             return 0.0
         now_s = self._clock()
         with self._arrival:
-            return self._late_s(Caller(now_s + patience_s, priority), *lone, now_s)
+            while self._coming and now_s - self._coming[0] > _COMING_S:
+                self._coming.popleft()
+            coming_s = len(self._coming) * lone[1].per_item_s / self._size.workers
+            late_s = coming_s + self._late_s(Caller(now_s + patience_s, priority), *lone, now_s)
+            if late_s <= 0:
+                self._coming.append(now_s)
+            return late_s
 
     def take(self, seat: Hashable = None) -> list[Ticket[Item, Answer]] | None:
         """Return the next batch; wait for one; None once the batcher is closed and empty.

@@ -369,6 +369,26 @@ def test_lateness_of_one_who_is_not_let_in_yet_is_that_of_his_refusal() -> None:
     assert bench.batcher.late_s(50.0, "normal") <= 0
 
 
+def test_those_who_were_told_that_they_are_in_time_count_until_they_come() -> None:
+    """Else all who come at once are let in for the one place that there is."""
+    bench = Bench()
+    bench.submit("abcd")
+    first_s = bench.batcher.late_s(11.5, "normal")
+    second_s = bench.batcher.late_s(11.5, "normal")
+    assert first_s <= 0 < second_s
+    assert second_s == near(first_s + 1.0)
+    bench.batcher.submit("e", Caller(), bucket="x")
+    assert not bench.batcher._coming  # it waits now, and is expected no more
+
+
+def test_those_who_never_come_are_forgotten() -> None:
+    bench = Bench()
+    for _ in range(5):
+        bench.batcher.late_s(1e6, "normal")
+    bench.clock.now_s += 0.2
+    assert bench.batcher.late_s(10.0, "normal") == near(3.0 - 10.0)
+
+
 def test_lateness_is_not_known_where_there_are_several_buckets() -> None:
     """Which of them it is in is not known before the picture is read."""
     bench = Bench()

@@ -50,6 +50,16 @@ def test_turns_are_counted_only_while_normal_waits() -> None:
     assert "".join(led(backlog) for _ in "EFa") == "EFa"
 
 
+def test_turns_begin_anew_when_no_normal_item_waits_any_more() -> None:
+    backlog = backlog_of("aABC")
+    assert led(backlog) + led(backlog) == "AB"
+    backlog.pop("normal", "x")  # it shared the batch of another
+    assert led(backlog) == "C"
+    for item in "bDEF":
+        add(backlog, item)
+    assert "".join(led(backlog) for _ in "DEFb") == "DEFb"
+
+
 def test_lead_is_chosen_among_the_buckets_given() -> None:
     backlog: Backlog[str, int] = Backlog()
     for item, bucket in zip("aBc", "xyz", strict=True):

@@ -34,6 +34,7 @@ SERVICE = ModelService(
     build=ClassificationPipeline,
     add_to_server=_add_to_server,
     tensor_models=ClassificationTensorModels,
+    asking_methods=("Classify", "BatchClassify"),
 )
 
 

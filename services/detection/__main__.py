@@ -35,6 +35,7 @@ SERVICE = ModelService(
     build=DetectionPipeline,
     add_to_server=_add_to_server,
     tensor_models=DetectionTensorModels,
+    asking_methods=("Detect", "BatchDetect"),
 )
 
 

@@ -65,6 +65,11 @@ class DetectionPipeline:
         shape = (row_count, 3, height, width) if is_planar else (row_count, height, width, 3)
         return Rows(np.zeros(shape, self._policy.pixels), np.full((row_count, 2), canvas, np.int64))
 
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return the pixels of an input of that size."""
+        height, width = _size_of(bucket)
+        return height * width
+
     def decode(self, item: DetectionItem) -> NDArray[np.uint8]:
         """Return the upright pixels, uint8 [height, width, 3] RGB."""
         return item.view.pixels()

@@ -117,6 +117,7 @@ class TiledPicture:
                 DetectionItem(view, self._options),
                 self._caller,
                 byte_count=0 if is_patient else self._picture.byte_count,
+                is_patient=is_patient,
             )
         except Overloaded:
             if is_patient:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import grpc
 
 from retinue.matching.v1 import matching_pb2_grpc
+from retinue.runtime.caller import Priority
 from retinue.runtime.cores import available_cores
 from retinue.serving.metrics import Load, Metrics
 from services.matching.pool import SolverPool
@@ -20,6 +21,7 @@ class MatchingService:
 
     task = "matching"
     full_name = "retinue.matching.v1.MatchingService"
+    asking_methods = ()
 
     @staticmethod
     def work(settings: MatchingSettings, metrics: Metrics) -> "MatchingWork":
@@ -68,6 +70,11 @@ class MatchingWork:
     def loads(self) -> Sequence[Load]:
         """Return how many large problems wait, of any kind."""
         return [Load(NAME, VERSION, "cpu", self._pool.queue_length)] if self.is_ready else []
+
+    @staticmethod
+    def late_s(patience_s: float, priority: Priority) -> float:  # noqa: ARG004 - the protocol's signature
+        """Return 0: what a problem costs is known only when it has been read."""
+        return 0.0
 
     def close(self, *, timeout_s: float) -> None:
         """End the pool."""

@@ -35,6 +35,7 @@ SERVICE = ModelService(
     build=SegmentationPipeline,
     add_to_server=_add_to_server,
     tensor_models=SegmentationTensorModels,
+    asking_methods=("Segment", "BatchSegment"),
 )
 
 

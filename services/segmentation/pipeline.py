@@ -73,9 +73,12 @@ class SegmentationPipeline:
 
     def allocate(self, bucket: Hashable, row_count: int) -> NDArray[np.uint8]:
         """Return uint8 [row_count, height, width, 3]."""
-        if not isinstance(bucket, tuple):
-            raise TypeError(f"{bucket!r} is no bucket of this pipeline")
-        return np.zeros((row_count, *bucket, 3), np.uint8)
+        return np.zeros((row_count, *_size_of(bucket), 3), np.uint8)
+
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return the pixels of an input of that size."""
+        height, width = _size_of(bucket)
+        return height * width
 
     def decode(self, item: SegmentationItem) -> NDArray[np.uint8]:
         """Return the upright pixels, uint8 [height, width, 3] RGB."""
@@ -192,6 +195,13 @@ def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:
     if isinstance(manifest, SegmentationManifest):
         return manifest
     raise PackageInvalid(f"{manifest.name}@{manifest.version}: task {manifest.task} is not served here")
+
+
+def _size_of(bucket: Hashable) -> Size:
+    if isinstance(bucket, tuple):
+        height, width = bucket
+        return int(height), int(width)
+    raise TypeError(f"{bucket!r} is no bucket of this pipeline")
 
 
 def _bands(maps: Floats, size: Size) -> Iterator[Floats]:

@@ -35,7 +35,6 @@ from retinue.runtime.errors import (
 from retinue.runtime.ticket import Ticket
 from retinue.serving.call import current_call
 from retinue.serving.item import Begun
-from retinue.serving.metrics import Metrics
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.status import CODES, INTERNAL_REASON, failure_of
 from services.classification.servicer import ClassificationServicer
@@ -93,14 +92,10 @@ def fail(name: bytes) -> bytes:
 class Failing:
     """Fails as it is asked to: as a call of every kind, and as an item that is told inside an answer."""
 
-    def __init__(self) -> None:
-        self.metrics: Metrics | None = None
-
     def item(self, name: bytes) -> bytes:
         """Return the status of an item that failed, as batches and streams hold it."""
         begun: Begun[Ticket[Any, Any]] = Begun(image_id="", ticket=None, refusal=_any(name))
-        assert self.metrics is not None
-        status = begun.wait_failure(current_call(), self.metrics)
+        status = begun.wait_failure(current_call())
         return b"" if status is None else status.SerializeToString()
 
     def handlers(self) -> dict[str, Any]:
@@ -130,9 +125,7 @@ def _any(name: bytes) -> Any:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Running]:
-    failing = Failing()
-    with running(failing.handlers()) as one:
-        failing.metrics = one.metrics
+    with running(Failing().handlers()) as one:
         yield one
 
 

@@ -1,4 +1,4 @@
-"""A published UNet, from the checkpoint file to the answer over gRPC: the classes that the original gives each pixel."""
+"""A published UNet, from the checkpoint file to the answer over gRPC: the classes that the original gives pixels."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """What a service says about its work: how an item becomes a row, and a row's output an answer."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,15 @@ class Pipeline(Protocol[Item_contra, Answer_co]):
         ...
 
 
+@runtime_checkable
+class RowPixels(Protocol):
+    """What a pipeline says beside, if its buckets differ in size: batches are then bounded in pixels as well."""
+
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return how many pixels one row of a bucket's buffer has, at least 1."""
+        ...
+
+
 class Observer(Protocol):
     """Who is told what the engine does; called by workers, so it is quick, safe for threads and never raises."""
 
@@ -66,5 +75,5 @@ class Observer(Protocol):
         ...
 
     def on_drop(self, reason: str) -> None:
-        """One item was dropped unanswered (``cancelled`` or ``deadline``)."""
+        """One item was refused (``queue_full``) or dropped (``cancelled`` or ``deadline``), and so not answered."""
         ...

@@ -16,7 +16,9 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from retinue.oip import open_inference_pb2_grpc
+from retinue.runtime.caller import Priority
 from retinue.runtime.errors import ModelNotFound
+from retinue.serving.door import Door
 from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
 from retinue.serving.logs import configure_logs, log_settings
@@ -67,6 +69,10 @@ class Work(Protocol):
         """Return what waits at this instant."""
         ...
 
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late a call would be answered that can wait so long, 0 or less if in time."""
+        ...
+
     def close(self, *, timeout_s: float) -> None:
         """End its threads."""
         ...
@@ -83,6 +89,11 @@ class Service(Protocol[Settings_contra]):
     @property
     def full_name(self) -> str:
         """Full name of its gRPC service."""
+        ...
+
+    @property
+    def asking_methods(self) -> tuple[str, ...]:
+        """Its unary methods that ask a model, by name; under overload they are refused at the door."""
         ...
 
     def work(self, settings: Settings_contra, metrics: Metrics) -> Work:
@@ -125,7 +136,7 @@ class Host(Generic[Settings]):
         self._pool = HandlerPool(settings.grpc.max_in_flight_calls)
         self.health = Health((service.full_name, OIP_SERVICE), self._control_pool)
         self.metrics.observe_load(self._work.loads, lambda: self._pool.in_flight)
-        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._control_pool)
+        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._door())
         self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
         self._work.add_to_server(self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
@@ -199,6 +210,10 @@ class Host(Generic[Settings]):
         self._work.close(timeout_s=1.0)
         self._side_port.stop()
         _log.info("stopped")
+
+    def _door(self) -> Door:
+        names = [f"/{self._service.full_name}/{method}" for method in self._service.asking_methods]
+        return Door(self._pool, [*names, f"/{OIP_SERVICE}/ModelInfer"], self._work.late_s)
 
     def _bind(self, host: str, port: int) -> int:
         try:

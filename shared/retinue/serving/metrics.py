@@ -45,6 +45,8 @@ CELL_BUCKETS = tuple(float(4**power) for power in range(1, 14))
 # From a few pairs to the largest matrices.
 SOLVE_BUCKETS_S = (2.5e-5, *STAGE_BUCKETS_S, 10.0, 30.0)
 
+REJECTION_REASONS = ("queue_full", "deadline_unmet", "in_flight", "deadline", "cancelled", "draining")
+
 _RPC = ("grpc_type", "grpc_service", "grpc_method")
 _MODEL = ("model", "version")
 
@@ -83,7 +85,7 @@ class Metrics:
         )
         self.rejected = Counter(
             "retinue_rejected_total",
-            "Items and calls not answered, by reason: queue_full, in_flight, deadline, cancelled, draining.",
+            f"Items and calls not answered, by reason: {', '.join(REJECTION_REASONS)}.",
             ("reason",),
             registry=registry,
         )
@@ -131,7 +133,7 @@ class Metrics:
         )
         self.pairs = Counter("retinue_pairs_total", "Pairs found.", kind, registry=registry)
         self.unpaired = Counter("retinue_unpaired_total", "Things left without a partner.", kind, registry=registry)
-        for reason in ("queue_full", "in_flight", "deadline", "cancelled", "draining"):
+        for reason in REJECTION_REASONS:
             self.rejected.labels(reason)  # a rate needs the zero
 
     def observe_load(self, loads: Callable[[], Iterable[Load]], in_flight_calls: Callable[[], int]) -> None:
@@ -200,7 +202,7 @@ class EngineObserver:
         self._failed.inc()
 
     def on_drop(self, reason: str) -> None:
-        """Count one item that was dropped."""
+        """Count one item that was refused or dropped."""
         self._rejected.labels(reason).inc()
 
 

@@ -9,6 +9,7 @@ import grpc
 import structlog
 
 from retinue.runtime.backend import LoadGraph
+from retinue.runtime.caller import Priority
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import ProviderMissing
@@ -40,6 +41,7 @@ class ModelService(Generic[Item, Answer, Settings]):
         build: makes a pipeline of a package, with what loads its graphs.
         add_to_server: adds the servicer to a server.
         tensor_models: its models as the Open Inference Protocol sees them.
+        asking_methods: its unary methods that ask a model, by name; under overload they are refused at the door.
     """
 
     task: str
@@ -49,6 +51,7 @@ class ModelService(Generic[Item, Answer, Settings]):
     build: Callable[[Package, LoadGraph], Pipeline[Item, Answer]]
     add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, Settings], None]
     tensor_models: Callable[[Models[Item, Answer], ServiceSettings], TensorModels]
+    asking_methods: tuple[str, ...] = ()
 
     def work(self, settings: Settings, metrics: Metrics) -> "ModelWork[Item, Answer, Settings]":
         """Return its models, found and not loaded.
@@ -118,6 +121,10 @@ class ModelWork(Generic[Item, Answer, Settings]):
             for engine in self._models.engines()
         ]
 
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late a call would be answered whatever model it asks, 0 or less if in time."""
+        return min((engine.late_s(patience_s, priority) for engine in self._models.engines()), default=0.0)
+
     def close(self, *, timeout_s: float) -> None:
         """End the workers."""
         self._models.close(timeout_s=timeout_s)
@@ -138,6 +145,8 @@ class ModelWork(Generic[Item, Answer, Settings]):
             max_batch_size=engine.max_batch_size,
             max_queue_items=engine.max_queue_count,
             max_queue_bytes=engine.max_queue_bytes,
+            max_batch_pixels=engine.max_batch_pixels,
+            max_delay_s=engine.max_delay_ms / 1e3,
         )
         observer = self._metrics.engine_observer(package.name, package.version)
         return Engine(package.manifest, self._service.build(package, load), size, observer)

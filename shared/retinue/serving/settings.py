@@ -108,6 +108,17 @@ class EngineSettings(Group):
     workers: int | None = Field(default=None, ge=1, le=256, description="Threads per model; default one per core.")
     threads: int = Field(default=1, ge=1, le=256, description="ONNX Runtime's own threads for one run.")
     max_batch_size: int = Field(default=4, ge=1, le=1024, description="Most pictures in one run of a model.")
+    max_batch_pixels: int = Field(
+        default=8 * 2**20,
+        ge=1,
+        description="Most input pixels in one run: large pictures run in smaller batches, the largest alone.",
+    )
+    max_delay_ms: float = Field(
+        default=0.0,
+        ge=0,
+        le=10_000,
+        description="How long a picture may be held back for its batch to fill; never beyond what its deadline allows.",
+    )
     max_queue_count: int = Field(default=512, ge=1, description="Most pictures waiting for a model; more are refused.")
     max_queue_bytes: int = Field(default=512 * 2**20, ge=1, description="Most bytes waiting for a model.")
 

@@ -34,7 +34,7 @@ def test_two_services_in_one_process_share_nothing(metrics: Metrics) -> None:
     assert metrics.registry.get_sample_value("retinue_rejected_total", {"reason": "deadline"}) == 0
 
 
-@pytest.mark.parametrize("reason", ["queue_full", "in_flight", "deadline", "cancelled", "draining"])
+@pytest.mark.parametrize("reason", ["queue_full", "deadline_unmet", "in_flight", "deadline", "cancelled", "draining"])
 def test_every_reason_of_rejection_is_there_from_the_start(
     metrics: Metrics, registry: CollectorRegistry, reason: str
 ) -> None:
@@ -76,8 +76,10 @@ def test_a_failed_item_is_counted_with_its_model(metrics: Metrics, registry: Col
     assert registry.get_sample_value("retinue_failed_total", MODEL) == 1
 
 
-@pytest.mark.parametrize("reason", ["deadline", "cancelled"])
-def test_a_dropped_item_is_counted_with_its_reason(metrics: Metrics, registry: CollectorRegistry, reason: str) -> None:
+@pytest.mark.parametrize("reason", ["queue_full", "deadline_unmet", "deadline", "cancelled"])
+def test_a_refused_or_dropped_item_is_counted_with_its_reason(
+    metrics: Metrics, registry: CollectorRegistry, reason: str
+) -> None:
     metrics.engine_observer(**MODEL).on_drop(reason)
     assert registry.get_sample_value("retinue_rejected_total", {"reason": reason}) == 1
 

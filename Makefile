@@ -5,7 +5,7 @@ SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help demo serve test test-all check format protos bench bench-detection bench-ops bench-segmentation clean
+.PHONY: help demo serve test test-all check format protos bench bench-detection bench-ops bench-segmentation bench-matching bench-overload clean
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -40,8 +40,14 @@ bench: .venv/.dev ## What serving costs beside the bare loop
 bench-detection: .venv/.dev ## What detection costs, stage by stage and served
 	$(BIN)/python -m loadtests.benchmarks.detection
 
+bench-matching: .venv/.dev ## What matching costs beside scipy, pycocotools and a server that does nothing
+	$(BIN)/python -m loadtests.benchmarks.matching
+
 bench-ops: .venv/.dev ## What each operation costs beside its peers
 	$(BIN)/python -m loadtests.benchmarks.ops
+
+bench-overload: .venv/.dev ## What is still answered in time when more comes than can be answered
+	$(BIN)/python -m loadtests.benchmarks.overload
 
 bench-segmentation: .venv/.dev ## What segmentation costs, served and after the graph
 	$(BIN)/python -m loadtests.benchmarks.segmentation

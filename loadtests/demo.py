@@ -6,16 +6,20 @@ Run as `make demo` or `python -m loadtests.demo`; annotated pictures and the ser
 import os
 import sys
 import time
-from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from loadtests.service_process import REPOSITORY, ServiceFailed, ServiceProcess
 from retinue.cli.main import main as retinue
+from retinue.client import DetectionClient, MatchingClient, SegmentationClient
 
-_ASKED = {
+_COMMANDS = {
     "classification": ("classify", "--top-k", "3"),
     "detection": ("detect", "--score", "0.5"),
+    "segmentation": ("segment", "--csv", "out/coins.csv"),
 }
+_SERVICES = (*_COMMANDS, "matching")
+_COINS = REPOSITORY / "services" / "detection" / "samples" / "coins.png"
 
 
 def main() -> int:
@@ -23,7 +27,10 @@ def main() -> int:
     out = Path("out")
     out.mkdir(exist_ok=True)
     try:
-        codes = [_shown(service, command, out) for service, command in _ASKED.items()]
+        with ExitStack() as stack:
+            targets = {service: _started(service, out, stack) for service in _SERVICES}
+            codes = [_shown(service, targets[service], out) for service in _COMMANDS]
+            _match_coins(targets)
     except ServiceFailed as error:
         print(error, file=sys.stderr)
         return 1
@@ -31,15 +38,38 @@ def main() -> int:
     return max(codes)
 
 
-def _shown(service: str, command: Sequence[str], out: Path) -> int:
-    """Start one service, ask it about its samples and return the exit code of the command."""
+def _started(service: str, out: Path, stack: ExitStack) -> str:
     begin_s = time.monotonic()
+    target = stack.enter_context(ServiceProcess(service, out / f"{service}.log")).target
+    print(f"{service} is ready on {target} after {time.monotonic() - begin_s:.1f} s", flush=True)
+    return target
+
+
+def _shown(service: str, target: str, out: Path) -> int:
+    """Ask one service about its samples and return the exit code of the command."""
     samples = REPOSITORY / "services" / service / "samples"
     pictures = sorted(os.path.relpath(path) for path in samples.iterdir() if path.suffix in (".jpg", ".png"))
-    with ServiceProcess(service, out / f"{service}.log") as process:
-        print(f"{service} is ready on {process.target} after {time.monotonic() - begin_s:.1f} s", flush=True)
-        name, *options = command
-        return retinue([name, *pictures, "--server", process.target, *options, "--out", str(out)])
+    name, *options = _COMMANDS[service]
+    print(f"\n$ retinue {name} {os.path.relpath(samples)}/* {' '.join(options)}", flush=True)
+    return retinue([name, *pictures, "--server", target, *options, "--out", str(out)])
+
+
+def _match_coins(targets: dict[str, str]) -> None:
+    """Pair the boxes that detection finds with those of what segmentation finds, and say how many agree."""
+    with (
+        DetectionClient(targets["detection"]) as detection,
+        SegmentationClient(targets["segmentation"]) as segmentation,
+        MatchingClient(targets["matching"]) as matching,
+    ):
+        detected = detection.detect(_COINS, score_threshold=0.5)
+        segmented = segmentation.segment(_COINS, min_area_px=400, instance_masks="none")
+        boxes = [one.box for one in segmented.instances]
+        found = matching.match_boxes(detected.boxes, boxes, threshold=0.5)
+    print(
+        f"\nmatching: of {len(detected.boxes)} coins that detection finds, {len(found.pairs.a)} are paired with one of "
+        f"{len(boxes)} instances of segmentation (IoU of at least 0.5)",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -14,11 +14,18 @@ from loadtests.service_process import ServiceFailed, ServiceProcess
 ADDRESSES = {
     "classification": ("127.0.0.1:50051", "127.0.0.1:8080"),
     "detection": ("127.0.0.1:50052", "127.0.0.1:8081"),
+    "segmentation": ("127.0.0.1:50053", "127.0.0.1:8082"),
+    "matching": ("127.0.0.1:50054", "127.0.0.1:8083"),
 }
-_COMMANDS = {"classification": "classify", "detection": "detect"}
+_COMMANDS = {
+    "classification": "classify services/classification/samples/*.png",
+    "detection": "detect services/detection/samples/*.png",
+    "segmentation": "segment services/segmentation/samples/*.png",
+    "matching": "match points A.csv B.csv --radius 12",
+}
 _CALLS = """\
 {name} is ready on {grpc}
-  retinue:  .venv/bin/retinue {command} services/{name}/samples/*.png --server {grpc}
+  retinue:  .venv/bin/retinue {command} --server {grpc}
   grpcurl:  grpcurl -plaintext {grpc} list
   metrics:  curl http://{http}/metrics
   health:   curl http://{http}/readyz

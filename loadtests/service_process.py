@@ -20,6 +20,12 @@ class ServiceFailed(Exception):
     """The service ended before it was ready, or did not become ready in time; the message holds the end of its log."""
 
 
+def cpu_s_of(pid: int) -> float:
+    """Return the CPU seconds that a process has used so far, user and system, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
 class ServiceProcess:
     """`python -m services.<name>`: ready on entry, drained on exit.
 
@@ -31,7 +37,7 @@ class ServiceProcess:
     """
 
     def __init__(
-        self, service: str, log: Path, settings: Mapping[str, str] | None = None, *, start_timeout_s: float = 60.0
+        self, service: str, log: Path, settings: Mapping[str, str] | None = None, *, start_timeout_s: float = 180.0
     ) -> None:
         self._service = service
         self._log = log
@@ -100,8 +106,7 @@ class ServiceProcess:
 
     def cpu_s(self) -> float:
         """Return the CPU seconds that it has used so far, user and system, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        return cpu_s_of(self.pid)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield what it has logged so far, one line after the other; lines that are no JSON are passed over."""

@@ -47,9 +47,9 @@ def main() -> int:
 
 
 def _measure(folder: Path, in_flight: list[int], seconds: float, rounds: int) -> int:
-    graph = _write_model(folder)
-    jpeg = _picture()
-    messages = _messages(jpeg, folder)
+    graph = write_model(folder)
+    jpeg = write_picture()
+    messages = write_messages(jpeg, folder)
     settings = {"RETINUE_MODELS__ROOTS": f'["{folder / "models"}"]', "RETINUE_MODELS__IS_EMBEDDED_SERVED": "false"}
     bare: list[BareResult] = []
     loads: dict[tuple[str, int], list[tuple[LoadResult, float]]] = {}
@@ -100,7 +100,7 @@ def _report(bare: list[BareResult], loads: dict[tuple[str, int], list[tuple[Load
     return 1 if failures else 0
 
 
-def _write_model(folder: Path) -> Path:
+def write_model(folder: Path) -> Path:
     """Write a package of MobileNetV3-small with seeded weights: its cost does not depend on what it has learned."""
     torch.manual_seed(0)
     graph = folder / "model.onnx"
@@ -125,7 +125,7 @@ def _write_model(folder: Path) -> Path:
     return package / "model.onnx"
 
 
-def _picture() -> bytes:
+def write_picture() -> bytes:
     """Return a JPEG of 500 x 375 pixels, a real photograph."""
     photograph: NDArray[np.uint8] = skimage.data.astronaut()  # type: ignore[no-untyped-call]  # untyped library
     picture = np.ascontiguousarray(cv2.resize(photograph, (500, 375)))
@@ -135,7 +135,7 @@ def _picture() -> bytes:
     return data.tobytes()
 
 
-def _messages(jpeg: bytes, folder: Path) -> dict[str, Path]:
+def write_messages(jpeg: bytes, folder: Path) -> dict[str, Path]:
     """Write the request of each method into a file: our typed one, and the Open Inference Protocol's for logits."""
     typed = pb.ClassifyRequest()
     typed.image.encoded = jpeg

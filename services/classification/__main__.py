@@ -8,8 +8,8 @@ import grpc
 from retinue.classification.v1 import classification_pb2_grpc
 from retinue.runtime.models import Models
 from retinue.serving.entry import run_service
-from retinue.serving.host import Service
 from retinue.serving.metrics import Metrics
+from retinue.serving.model_service import ModelService
 from services.classification.pipeline import Classification, ClassificationItem, ClassificationPipeline
 from services.classification.servicer import ClassificationServicer
 from services.classification.settings import ClassificationSettings
@@ -26,7 +26,7 @@ def _add_to_server(
     classification_pb2_grpc.add_ClassificationServiceServicer_to_server(servicer, server)
 
 
-SERVICE = Service(
+SERVICE = ModelService(
     task="classification",
     full_name="retinue.classification.v1.ClassificationService",
     embedded_root=Path(__file__).parent / "models",
@@ -34,6 +34,7 @@ SERVICE = Service(
     build=ClassificationPipeline,
     add_to_server=_add_to_server,
     tensor_models=ClassificationTensorModels,
+    asking_methods=("Classify", "BatchClassify"),
 )
 
 

@@ -101,6 +101,10 @@ class ClassificationPipeline:
         policy = self.manifest.input
         return np.zeros((row_count, policy.height, policy.width, 3), np.uint8)
 
+    def row_pixels(self, bucket: Hashable) -> int:  # noqa: ARG002 - the protocol's signature
+        """Return the pixels of the input."""
+        return self.manifest.input.height * self.manifest.input.width
+
     def decode(self, item: ClassificationItem) -> NDArray[np.uint8]:
         """Return the upright picture, uint8 [height, width, 3] RGB."""
         return item.picture.pixels()

@@ -8,8 +8,8 @@ import grpc
 from retinue.detection.v1 import detection_pb2_grpc
 from retinue.runtime.models import Models
 from retinue.serving.entry import run_service
-from retinue.serving.host import Service
 from retinue.serving.metrics import Metrics
+from retinue.serving.model_service import ModelService
 from services.detection.detections import DetectionItem, Detections
 from services.detection.pipeline import DetectionPipeline
 from services.detection.servicer import DetectionServicer
@@ -27,7 +27,7 @@ def _add_to_server(
     detection_pb2_grpc.add_DetectionServiceServicer_to_server(servicer, server)
 
 
-SERVICE = Service(
+SERVICE = ModelService(
     task="detection",
     full_name="retinue.detection.v1.DetectionService",
     embedded_root=Path(__file__).parent / "models",
@@ -35,6 +35,7 @@ SERVICE = Service(
     build=DetectionPipeline,
     add_to_server=_add_to_server,
     tensor_models=DetectionTensorModels,
+    asking_methods=("Detect", "BatchDetect"),
 )
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from retinue.runtime.detection_manifest import DetectionManifest, NmsKind
 from retinue.runtime.placement import Placement
+from retinue.runtime.view import View
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
-Size = tuple[int, int]
 Raw = TypeVar("Raw")
 
 
@@ -37,17 +37,6 @@ class DetectionOptions:
     sigma: float
     is_class_agnostic: bool
     max_detections: int
-
-
-class View(Protocol):
-    """Pixels to look at: a whole picture, or a part of one."""
-
-    @property
-    def size(self) -> Size:
-        """Height and width, pixels, known before anything is decoded."""
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return uint8 [height, width, 3], upright RGB. Raises InvalidImage where they cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,4 +62,6 @@ class Detr:
         query = np.flatnonzero(is_enough)
         height, width = place.scaled
         shares = convert_boxes(raw.boxes[index][query], "cxcywh", "xyxy")
-        return Candidates(shares * np.array([width, height, width, height], np.float32), label_ids[query], best[query])
+        with np.errstate(over="ignore"):  # what is beyond all numbers is found out by who looks at the boxes
+            boxes = shares * np.array([width, height, width, height], np.float32)
+        return Candidates(boxes, label_ids[query], best[query])

@@ -18,7 +18,8 @@ from retinue.runtime.detection_contract import check_faster_rcnn
 from retinue.runtime.detection_manifest import FasterRcnnManifest
 from retinue.runtime.errors import BackendFailed
 from retinue.runtime.placement import Placement
-from services.detection.detections import Candidates, DetectionOptions, Floats, Ids, Rows, Size, wanted_classes
+from retinue.runtime.view import Size
+from services.detection.detections import Candidates, DetectionOptions, Floats, Ids, Rows, wanted_classes
 
 
 class TwoStageOutputs(NamedTuple):
@@ -101,16 +102,20 @@ class FasterRcnn:
             Of boxes that tie at the last place all are taken. Where the best are sure beyond float32, and many score 1,
             which of them were in would otherwise be the sort's own choice.
         """
-        policy = self._manifest.output.proposals
-        strides = self._manifest.output.anchors.strides
+        policy, layout = self._manifest.output.proposals, self._manifest.output.anchors
         parts, levels = [], []
         start = 0
-        for level, (cells, stride) in enumerate(zip(self._cells, strides, strict=True)):
+        for level, (cells, stride) in enumerate(zip(self._cells, layout.strides, strict=True)):
             feature = (-(-canvas[0] // stride), -(-canvas[1] // stride))
             count = min(policy.per_level, feature[0] * feature[1] * len(cells))
-            parts.append(anchors_at(anchors[start : start + count], feature, stride, cells))
+            steps = (stride, stride)
+            if layout.convention == "torchvision":  # which lays 13 cells on 800 pixels 61 apart, not 64
+                steps = (canvas[0] // feature[0], canvas[1] // feature[1])
+            parts.append(anchors_at(anchors[start : start + count], feature, steps, cells))
             levels.append(np.full(count, level))
             start += count
+        if start != len(anchors):
+            raise BackendFailed(f"the first graph gave {len(anchors)} anchors, where the manifest speaks of {start}")
         boxes = clip_boxes(decode_boxes(deltas, np.concatenate(parts), weights=policy.weights), *size)
         scores = sigmoid(logits)
         kept = drop_small_boxes(boxes, policy.min_side_px)

@@ -26,6 +26,7 @@ _MERGE_METRICS: Final[Mapping[int, Literal["ios", "iou"]]] = {
 _DEFAULT_SIGMA: Final = 0.5
 _DEFAULT_MERGE_THRESHOLD: Final = 0.5
 _LEAST_TILE_PX: Final = 32
+_MOST_DETECTIONS: Final = 100_000  # an answer of more would be a message that no client takes
 
 
 def options_of(options: pb.DetectionOptions, manifest: DetectionManifest) -> DetectionOptions:
@@ -53,7 +54,7 @@ def options_of(options: pb.DetectionOptions, manifest: DetectionManifest) -> Det
         iou_threshold=options.iou_threshold if has("iou_threshold") else default.iou_threshold,
         sigma=sigma,
         is_class_agnostic=options.is_class_agnostic if has("is_class_agnostic") else default.is_class_agnostic,
-        max_detections=most,
+        max_detections=min(most, _MOST_DETECTIONS),
     )
 
 
@@ -91,13 +92,13 @@ def _class_ids(options: pb.DetectionOptions, manifest: DetectionManifest) -> tup
             raise InvalidInput(
                 f"options.class_ids[{index}]", f"is {class_id}; {first} to {len(labels) - 1} are allowed"
             )
-    wanted = set(options.class_ids)
+    known = set(labels[first:])
     for index, name in enumerate(options.class_names):
-        named = [class_id for class_id in range(first, len(labels)) if labels[class_id] == name]
-        if not named:
+        if name not in known:
             raise InvalidInput(f"options.class_names[{index}]", f"model {manifest.name} has no class {name[:64]!r}")
-        wanted.update(named)
-    return tuple(sorted(wanted))
+    names = set(options.class_names)  # a label may stand for several classes
+    named = (class_id for class_id in range(first, len(labels)) if labels[class_id] in names)
+    return tuple(sorted({*options.class_ids, *named}))
 
 
 def _check_share(value: float, field: str) -> None:

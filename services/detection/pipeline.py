@@ -19,7 +19,8 @@ from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
 from retinue.runtime.placement import Placement, place_into, placement_of
-from services.detection.detections import DetectionItem, DetectionOptions, Detections, Family, Rows, Size, View
+from retinue.runtime.view import Size, View
+from services.detection.detections import DetectionItem, DetectionOptions, Detections, Family, Rows
 from services.detection.detr import Detr
 from services.detection.faster_rcnn import FasterRcnn
 from services.detection.suppression import ready_suppression, suppressed
@@ -64,6 +65,11 @@ class DetectionPipeline:
         shape = (row_count, 3, height, width) if is_planar else (row_count, height, width, 3)
         return Rows(np.zeros(shape, self._policy.pixels), np.full((row_count, 2), canvas, np.int64))
 
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return the pixels of an input of that size."""
+        height, width = _size_of(bucket)
+        return height * width
+
     def decode(self, item: DetectionItem) -> NDArray[np.uint8]:
         """Return the upright pixels, uint8 [height, width, 3] RGB."""
         return item.view.pixels()
@@ -76,7 +82,10 @@ class DetectionPipeline:
 
     def run(self, rows: Rows, count: int) -> Any:
         """Return the raw outputs of the first rows."""
-        return self._family.run(Rows(rows.images[:count], rows.sizes[:count]))
+        try:
+            return self._family.run(Rows(rows.images[:count], rows.sizes[:count]))
+        except ValueError as error:  # what comes out of a graph and into the next, or into operations, does not fit
+            raise BackendFailed(f"the model's outputs cannot be read: {error}") from error
 
     def finish(self, items: Sequence[DetectionItem], outputs: Any) -> list[Detections]:
         """Return what each caller asked for."""

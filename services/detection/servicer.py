@@ -1,6 +1,5 @@
 """The edge: requests checked and turned into items, answers into messages; it and `options` know the wire."""
 
-import threading
 from collections.abc import Iterator
 
 import grpc
@@ -8,9 +7,12 @@ import grpc
 from retinue.common.v1 import geometry_pb2, image_pb2, model_pb2
 from retinue.detection.v1 import detection_pb2 as pb
 from retinue.detection.v1 import detection_pb2_grpc
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture, PictureInfo
+from retinue.runtime.slots import Slots
+from retinue.runtime.view import WholePicture
 from retinue.serving.call import Call, current_call
 from retinue.serving.image_edge import ImageEdge
 from retinue.serving.item import Begun
@@ -21,8 +23,7 @@ from services.detection.detections import DetectionItem, DetectionOptions, Detec
 from services.detection.options import options_of, tiling_of
 from services.detection.pipeline import detection_manifest_of
 from services.detection.settings import DetectionSettings
-from services.detection.tiling import DetectionEngine, DetectionTicket, Tiled, Tiling
-from services.detection.views import WholePicture
+from services.detection.tiling import DetectionEngine, DetectionTicket, TiledPicture, Tiling
 
 
 class Asked:
@@ -30,7 +31,7 @@ class Asked:
 
     __slots__ = ("info", "pending")
 
-    def __init__(self, info: PictureInfo, pending: DetectionTicket | Tiled) -> None:
+    def __init__(self, info: PictureInfo, pending: DetectionTicket | Deferred[Detections]) -> None:
         self.info = info
         self.pending = pending
 
@@ -53,7 +54,7 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
     ) -> None:
         self._edge = ImageEdge(models, metrics, settings)
         self._max_tile_count = settings.tiling.max_tile_count
-        self._slots = threading.BoundedSemaphore(settings.tiling.max_picture_count)
+        self._slots = Slots(settings.tiling.max_picture_count)
 
     def Detect(
         self,
@@ -130,7 +131,7 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
                 f"cuts a picture of {size} into {count} tiles; at most {most} are allowed",
                 limit=str(most),
             )
-        return Asked(picture.info, Tiled(engine, picture, options, tiling, call.caller, self._slots))
+        return Asked(picture.info, Deferred(TiledPicture(engine, picture, options, tiling, call.caller, self._slots)))
 
     def _result_of(self, begun: Begun[Asked], call: Call) -> pb.DetectResult:
         failure = self._edge.failure(begun, call)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from retinue.runtime.engine import Engine
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture
+from retinue.runtime.view import WholePicture
 from retinue.serving.image_model import ImageModels
 from retinue.serving.settings import ServiceSettings
 from retinue.serving.tensor_model import TensorSpec
 from services.detection.detections import DetectionItem, DetectionOptions, Detections
 from services.detection.pipeline import detection_manifest_of
-from services.detection.views import WholePicture
 
 _NO_LABEL = -1  # fills rows that hold fewer boxes than the longest of the batch
 

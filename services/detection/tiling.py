@@ -1,7 +1,5 @@
 """Large pictures through overlapping tiles: a few at a time, their boxes put together at the end."""
 
-import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +11,13 @@ from retinue.ops import merge_boxes, plan_tiles
 from retinue.ops.tiles import TilePlan
 from retinue.runtime.caller import Caller
 from retinue.runtime.engine import Engine
-from retinue.runtime.errors import DeadlineExceeded, Overloaded, RetinueError
+from retinue.runtime.errors import BackendFailed, Overloaded, RetinueError
 from retinue.runtime.picture import Picture
+from retinue.runtime.slots import Slots
 from retinue.runtime.ticket import Ticket
 from retinue.runtime.timings import Timings
-from services.detection.detections import DetectionItem, DetectionOptions, Detections, Floats, View
+from retinue.runtime.view import View
+from services.detection.detections import DetectionItem, DetectionOptions, Detections, Floats
 from services.detection.views import SharedPicture, TileView
 
 DetectionEngine = Engine[DetectionItem, Detections]
@@ -47,8 +47,8 @@ class Tiling:
         return plan_tiles(height, width, self.tile_size_px, self.overlap_px)
 
 
-class Tiled:
-    """One picture looked at tile by tile; waited for as a ticket is, and nothing is done before it is.
+class TiledPicture:
+    """One picture looked at tile by tile.
 
     Tiles wait in the engine's queue beside the items of other callers, no more at once than keep its workers busy, and
     the picture is decoded once. A full queue is waited for as long as one of the tiles is under way.
@@ -59,7 +59,7 @@ class Tiled:
         options: for each tile, and for what is left after merging.
         tiling: how to cut and to merge.
         caller: who waits.
-        slots: how many pictures may be held decoded at a time by all callers together.
+        slots: leave to hold the picture decoded.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Tiled:
         options: DetectionOptions,
         tiling: Tiling,
         caller: Caller,
-        slots: threading.Semaphore,
+        slots: Slots,
     ) -> None:
         self._engine = engine
         self._picture = picture
@@ -77,41 +77,17 @@ class Tiled:
         self._tiling = tiling
         self._caller = caller
         self._slots = slots
-        self._answer: Detections | None = None
-        self._error: RetinueError | None = None
-        self.timings = Timings()
 
-    def wait(self) -> Detections:
-        """Return the answer.
+    def __call__(self, timings: Timings) -> Detections:
+        """Look at all tiles and return what is found, adding up the time of their stages.
 
         Raises:
             RetinueError: a tile failed, the deadline passed, or the caller went away.
         """
-        error = self.wait_error()
-        if error is not None or self._answer is None:
-            raise error or DeadlineExceeded("the picture was never looked at")
-        return self._answer
+        with self._slots.held(self._caller):
+            return self._merged(list(self._parts(timings)))
 
-    def wait_error(self) -> BaseException | None:
-        """Look at all tiles, if that has not been done, and return why there is no answer; None where there is one."""
-        if self._answer is None and self._error is None:
-            try:
-                self._answer = self._looked_at()
-            except RetinueError as error:
-                self._error = error
-        return self._error
-
-    def _looked_at(self) -> Detections:
-        deadline_s = self._caller.deadline_s
-        left_s = None if deadline_s is None else max(0.0, min(deadline_s - time.monotonic(), threading.TIMEOUT_MAX))
-        if not self._slots.acquire(timeout=left_s):
-            raise DeadlineExceeded("the deadline passed before the picture's turn came")
-        try:
-            return self._merged(list(self._parts()))
-        finally:
-            self._slots.release()
-
-    def _parts(self) -> Iterator["_Part"]:
+    def _parts(self, timings: Timings) -> Iterator["_Part"]:
         """Yield what is found on each tile, in their order."""
         shared = SharedPicture(self._picture)
         plan = self._tiling.plan(*shared.size)
@@ -123,12 +99,12 @@ class Tiled:
         try:
             for view in views:
                 while len(under_way) >= most:
-                    yield self._part(under_way.popleft())
+                    yield _part(under_way.popleft(), timings)
                 while (ticket := self._submitted(view, is_patient=bool(under_way))) is None:
-                    yield self._part(under_way.popleft())
+                    yield _part(under_way.popleft(), timings)
                 under_way.append(ticket)
             while under_way:
-                yield self._part(under_way.popleft())
+                yield _part(under_way.popleft(), timings)
         finally:
             for ticket in under_way:  # nobody waits for the rest of a picture that failed
                 ticket.cancel()
@@ -141,20 +117,12 @@ class Tiled:
                 DetectionItem(view, self._options),
                 self._caller,
                 byte_count=0 if is_patient else self._picture.byte_count,
+                is_patient=is_patient,
             )
         except Overloaded:
             if is_patient:
                 return None
             raise
-
-    def _part(self, ticket: DetectionTicket) -> "_Part":
-        found, own, all_timings = ticket.wait(), ticket.timings, self.timings
-        for stage in ("queue_s", "decode_s", "preprocess_s", "infer_s", "postprocess_s"):
-            setattr(all_timings, stage, getattr(all_timings, stage) + getattr(own, stage))
-        all_timings.batch_size = max(all_timings.batch_size, own.batch_size)
-        view = ticket.item.view
-        corner = (view.tile.x, view.tile.y) if isinstance(view, TileView) else (0, 0)
-        return _Part(found, found.boxes + np.array([*corner, *corner], np.float32))
 
     def _merged(self, parts: list["_Part"]) -> Detections:
         """Return the boxes of all tiles, those on one thing as one."""
@@ -179,6 +147,17 @@ class _Part(NamedTuple):
 
     found: Detections
     boxes: Floats
+
+
+def _part(ticket: DetectionTicket, timings: Timings) -> _Part:
+    error = ticket.wait_error()
+    if error is not None and not isinstance(error, RetinueError):
+        # A fault of ours on one tile is that picture's failure, and not that of its neighbours in a batch.
+        raise BackendFailed("a tile could not be looked at") from error
+    found, view = ticket.wait(), ticket.item.view
+    timings.add(ticket.timings)
+    corner = (view.tile.x, view.tile.y) if isinstance(view, TileView) else (0, 0)
+    return _Part(found, found.boxes + np.array([*corner, *corner], np.float32))
 
 
 def _chained(first: View, rest: Iterator[View]) -> Iterator[View]:

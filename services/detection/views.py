@@ -1,4 +1,4 @@
-"""What a detector looks at: a whole picture, or a tile of one that is decoded once for all its tiles."""
+"""The tiles of a picture that is decoded once for all of them."""
 
 import threading
 from dataclasses import dataclass
@@ -8,27 +8,7 @@ from numpy.typing import NDArray
 
 from retinue.ops import Tile
 from retinue.runtime.picture import Picture
-from services.detection.detections import Size
-
-
-@dataclass(frozen=True, slots=True)
-class WholePicture:
-    """A picture, decoded by who looks at it."""
-
-    picture: Picture
-
-    @property
-    def size(self) -> Size:
-        """Height and width, pixels."""
-        return self.picture.info.height, self.picture.info.width
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return uint8 [height, width, 3], upright RGB.
-
-        Raises:
-            InvalidImage: it cannot be decoded.
-        """
-        return self.picture.pixels()
+from retinue.runtime.view import Size
 
 
 class SharedPicture:

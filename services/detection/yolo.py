@@ -38,6 +38,8 @@ class Yolo:
         width = len(self._manifest.labels) + (4 if is_anchor_free else 5)
         if raw.ndim != 3 or raw.shape[1 if is_anchor_free else 2] != width:
             raise BackendFailed(f"the model's output {output.tensor} is {list(raw.shape)}, not {width} for each box")
+        if not np.isfinite(raw).all():
+            raise BackendFailed(f"the model's output {output.tensor} is not finite")
         return raw.transpose(0, 2, 1) if is_anchor_free else raw
 
     def _run(self, images: np.ndarray, step: int) -> Floats:
@@ -45,6 +47,8 @@ class Yolo:
         if count < step:  # the last of a fixed batch is filled up
             images = np.concatenate([images, np.zeros((step - count, *images.shape[1:]), images.dtype)])
         [out] = self._graph.run({self._manifest.input.tensor: images}, [self._manifest.output.tensor])
+        if len(out) != step:
+            raise BackendFailed(f"the model's output {self._manifest.output.tensor} has {len(out)} rows for {step}")
         return np.asarray(out[:count], np.float32)
 
     def candidates(self, raw: Floats, index: int, place: Placement, options: DetectionOptions) -> Candidates:  # noqa: ARG002
@@ -68,6 +72,4 @@ class Yolo:
         if is_wanted is not None:
             kept = is_wanted[label_ids]
             values, best, label_ids = values[kept], best[kept], label_ids[kept]
-        if not (np.isfinite(best).all() and np.isfinite(values[:, :4]).all()):
-            raise BackendFailed(f"the model's output {self._manifest.output.tensor} is not finite")
         return Candidates(convert_boxes(values[:, :4], "cxcywh", "xyxy"), label_ids, best)

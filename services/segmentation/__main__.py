@@ -8,8 +8,8 @@ import grpc
 from retinue.runtime.models import Models
 from retinue.segmentation.v1 import segmentation_pb2_grpc
 from retinue.serving.entry import run_service
-from retinue.serving.host import Service
 from retinue.serving.metrics import Metrics
+from retinue.serving.model_service import ModelService
 from services.segmentation.pipeline import SegmentationPipeline
 from services.segmentation.segmentations import Segmentation, SegmentationItem
 from services.segmentation.servicer import SegmentationServicer
@@ -27,7 +27,7 @@ def _add_to_server(
     segmentation_pb2_grpc.add_SegmentationServiceServicer_to_server(servicer, server)
 
 
-SERVICE = Service(
+SERVICE = ModelService(
     task="segmentation",
     full_name="retinue.segmentation.v1.SegmentationService",
     embedded_root=Path(__file__).parent / "models",
@@ -35,6 +35,7 @@ SERVICE = Service(
     build=SegmentationPipeline,
     add_to_server=_add_to_server,
     tensor_models=SegmentationTensorModels,
+    asking_methods=("Segment", "BatchSegment"),
 )
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from retinue.ops import SeamMerger, plan_tiles, relabel_sequential, resize_bilinear, rle_encode_crop
 from retinue.runtime.backend import LoadGraph
-from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
+from retinue.runtime.segmentation_contract import check_segmentation
 from retinue.runtime.segmentation_manifest import (
     InstanceManifest,
     ScaleInput,
@@ -36,9 +36,6 @@ from services.segmentation.things import class_sums, foreground_of, split, thing
 
 _WARM_UP_SIDE_PX = 128
 _ANY = SegmentationOptions(thresholds=(), score_threshold=0.0, min_area_px=0, max_instances=9)
-# In one run together; of what is larger each runs alone. A GPU is not filled by less, a core is by far less, and what
-# the graph holds meanwhile is hundreds of bytes a pixel.
-_CPU_BATCH_PIXELS, _GPU_BATCH_PIXELS = 1 << 18, 1 << 22
 _BAND_PIXELS = 1 << 20  # of maps that are scaled to the size of the picture at a time
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
@@ -70,16 +67,7 @@ class SegmentationPipeline:
         self._splitting = manifest.output.splitting if isinstance(manifest, InstanceManifest) else None
         self._graph = load("model.onnx")
         self.provider = self._graph.provider
-        is_free = isinstance(self._policy, ScaleInput)
-        sides = (FREE, FREE) if isinstance(self._policy, ScaleInput) else (self._policy.height, self._policy.width)
-        check_tensor(manifest, "input", self._graph.inputs, self._policy.tensor, "uint8", (FREE, *sides, 3))
-        shape = (None, len(manifest.labels), None, None) if is_free else (None, len(manifest.labels), *sides)
-        check_tensor(manifest, "output", self._graph.outputs, manifest.output.logits, "float", shape)
-        self._output_names = [manifest.output.logits]
-        if self._splitting is not None and self._splitting.guide is not None:
-            self._output_names.append(self._splitting.guide)
-            check_tensor(manifest, "output", self._graph.outputs, self._splitting.guide, "float", (None, 1, None, None))
-
+        self._output_names = check_segmentation(manifest, self._graph)
         self._ready_operations()
 
     def warm_up_buckets(self) -> Sequence[Hashable]:
@@ -90,15 +78,14 @@ class SegmentationPipeline:
         """Return height and width of the input for an item."""
         return self._input_size(item.view.size, is_window=item.is_window)
 
-    def most_rows(self, bucket: Hashable) -> int:
-        """Return how many inputs of a size are run together."""
-        height, width = _sides(bucket)
-        pixels = _CPU_BATCH_PIXELS if self.provider == "cpu" else _GPU_BATCH_PIXELS
-        return max(1, pixels // (height * width))
-
     def allocate(self, bucket: Hashable, row_count: int) -> NDArray[np.uint8]:
         """Return uint8 [row_count, height, width, 3]."""
-        return np.zeros((row_count, *_sides(bucket), 3), np.uint8)
+        return np.zeros((row_count, *_size_of(bucket), 3), np.uint8)
+
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return the pixels of an input of that size."""
+        height, width = _size_of(bucket)
+        return height * width
 
     def decode(self, item: SegmentationItem) -> NDArray[np.uint8]:
         """Return the upright pixels, uint8 [height, width, 3] RGB."""
@@ -210,11 +197,11 @@ def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:
     raise PackageInvalid(f"{manifest.name}@{manifest.version}: task {manifest.task} is not served here")
 
 
-def _sides(bucket: Hashable) -> Size:
-    if not isinstance(bucket, tuple):
-        raise TypeError(f"{bucket!r} is no bucket of this pipeline")
-    height, width = bucket
-    return height, width
+def _size_of(bucket: Hashable) -> Size:
+    if isinstance(bucket, tuple):
+        height, width = bucket
+        return int(height), int(width)
+    raise TypeError(f"{bucket!r} is no bucket of this pipeline")
 
 
 def _label_map(foreground: Floats, guide: Floats | None, item: SegmentationItem, splitting: Splitting) -> Labels:

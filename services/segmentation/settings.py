@@ -2,7 +2,17 @@
 
 from pydantic import Field
 
-from retinue.serving.settings import Group, ServiceSettings
+from retinue.serving.settings import EngineSettings, Group, ServiceSettings
+
+
+class SegmentationEngineSettings(EngineSettings):
+    """How each model is run; what has maps as large as its input takes hundreds of bytes for each pixel of it."""
+
+    max_batch_pixels: int = Field(
+        default=512 * 512,
+        ge=1,
+        description="Most input pixels in one run: larger pictures run alone. On a GPU more.",
+    )
 
 
 class SlideSettings(Group):
@@ -21,4 +31,5 @@ class SlideSettings(Group):
 class SegmentationSettings(ServiceSettings):
     """All settings of the segmentation service."""
 
+    engine: SegmentationEngineSettings = Field(default_factory=SegmentationEngineSettings)
     slides: SlideSettings = Field(default_factory=SlideSettings)

@@ -156,7 +156,9 @@ class Windows:
     def _submitted(self, item: SegmentationItem) -> SegmentationTicket | None:
         """Return the ticket of a window; None where the queue is full and that can be waited for."""
         try:
-            return self._engine.submit(item, self._caller, byte_count=item.view.pixels().nbytes)
+            return self._engine.submit(
+                item, self._caller, byte_count=item.view.pixels().nbytes, is_patient=bool(self._under_way)
+            )
         except Overloaded:
             if self._under_way:
                 return None

@@ -22,6 +22,7 @@ CLOSED_LABELS = {
     "model",
     "version",
     "backend",
+    "problem",
 }
 BASE_UNITS = {"seconds", "bytes"}
 OTHER_UNITS = re.compile(r"_(ms|us|ns|milliseconds|microseconds|minutes|hours|kb|mb|kib|mib|percent|second|byte)(_|$)")

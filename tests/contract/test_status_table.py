@@ -12,6 +12,8 @@ import pytest
 from google.rpc.status_pb2 import Status
 
 from retinue.classification.v1 import classification_pb2
+from retinue.detection.v1 import detection_pb2
+from retinue.matching.v1 import matching_pb2
 from retinue.oip import open_inference_pb2
 from retinue.runtime import errors
 from retinue.runtime.errors import (
@@ -34,10 +36,11 @@ from retinue.runtime.ticket import Ticket
 from retinue.segmentation.v1 import segmentation_pb2
 from retinue.serving.call import current_call
 from retinue.serving.item import Begun
-from retinue.serving.metrics import Metrics
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.status import CODES, INTERNAL_REASON, failure_of
 from services.classification.servicer import ClassificationServicer
+from services.detection.servicer import DetectionServicer
+from services.matching.servicer import MatchingServicer
 from services.segmentation.servicer import SegmentationServicer
 from tests.unit.serving.in_process import Running, error_info_of, retry_delay_s, running, status_of
 
@@ -60,7 +63,7 @@ CONDITIONS: dict[bytes, RetinueError] = {
         ModelNotReady("model x is loading", model="x", version=""),
         NotSupported("model x has no embedding", model="x"),
         Overloaded("the queue is full", retry_after_s=0.5, cause="queue_full"),
-        LimitExceeded("the slide has more than 5 instances", limit="5"),
+        LimitExceeded("too many tracks", field="options.max_tracks", limit="1"),
         DeadlineExceeded("late"),
     )
 }
@@ -91,14 +94,10 @@ def fail(name: bytes) -> bytes:
 class Failing:
     """Fails as it is asked to: as a call of every kind, and as an item that is told inside an answer."""
 
-    def __init__(self) -> None:
-        self.metrics: Metrics | None = None
-
     def item(self, name: bytes) -> bytes:
         """Return the status of an item that failed, as batches and streams hold it."""
         begun: Begun[Ticket[Any, Any]] = Begun(image_id="", ticket=None, refusal=_any(name))
-        assert self.metrics is not None
-        status = begun.wait_failure(current_call(), self.metrics)
+        status = begun.wait_failure(current_call())
         return b"" if status is None else status.SerializeToString()
 
     def handlers(self) -> dict[str, Any]:
@@ -128,9 +127,7 @@ def _any(name: bytes) -> Any:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Running]:
-    failing = Failing()
-    with running(failing.handlers()) as one:
-        failing.metrics = one.metrics
+    with running(Failing().handlers()) as one:
         yield one
 
 
@@ -168,6 +165,8 @@ def test_overload_is_never_unavailable() -> None:
     ("servicer", "service"),
     [
         (ClassificationServicer, classification_pb2.DESCRIPTOR.services_by_name["ClassificationService"]),
+        (DetectionServicer, detection_pb2.DESCRIPTOR.services_by_name["DetectionService"]),
+        (MatchingServicer, matching_pb2.DESCRIPTOR.services_by_name["MatchingService"]),
         (SegmentationServicer, segmentation_pb2.DESCRIPTOR.services_by_name["SegmentationService"]),
         (OpenInferenceServicer, open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]),
     ],

@@ -71,15 +71,16 @@ def test_retinue_is_a_namespace(bare_python: Path, tmp_path: Path) -> None:
     assert run(bare_python, "import retinue, retinue.ops; print(retinue.__file__)", tmp_path).strip() == "None"
 
 
-def test_the_wheel_and_one_service_are_enough_to_serve(bare_python: Path, tmp_path: Path) -> None:
-    for path in ("services/__init__.py", "services/classification"):
+@pytest.mark.parametrize("service", ["classification", "detection"])
+def test_the_wheel_and_one_service_are_enough_to_serve(bare_python: Path, tmp_path: Path, service: str) -> None:
+    for path in ("services/__init__.py", f"services/{service}"):
         source, target = REPOSITORY / path, tmp_path / path
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             target.parent.mkdir()
             shutil.copy(source, target)
-    code = "import services.classification.__main__ as main, sys; print('torch' in sys.modules, main.__file__)"
+    code = f"import services.{service}.__main__ as main, sys; print('torch' in sys.modules, main.__file__)"
     is_torch_loaded, file = run(bare_python, code, tmp_path).split()
     assert is_torch_loaded == "False"
     assert Path(file).is_relative_to(tmp_path)

@@ -1,23 +1,18 @@
 """What the `retinue` command understands. Imports nothing heavy: each command's work lies in a module of its own."""
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-DEFAULT_SERVER = "127.0.0.1:50051"
+from retinue.cli.matching_arguments import add_evaluate, add_match, add_track
+from retinue.cli.number_arguments import count, distance, pixels, share
+from retinue.cli.parser import Parser, add_server
+
 DEFAULT_ROOT = Path("models")
+BLENDS = ("crop", "mean", "gaussian")
 NMS_KINDS = ("hard", "soft_linear", "soft_gaussian", "diou", "matrix", "none")
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is, and leave with exit code 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 class _Version(argparse.Action):
@@ -43,6 +38,11 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_classify(commands.add_parser("classify", help="name what is on pictures", description=_CLASSIFY))
     _add_detect(commands.add_parser("detect", help="find what is on pictures, and where", description=_DETECT))
+    add_match(commands.add_parser("match", help="pair what belongs together", description=_MATCH))
+    add_evaluate(commands.add_parser("evaluate", help="score detections by COCO's rules", description=_EVALUATE))
+    add_track(commands.add_parser("track", help="follow things through frames", description=_TRACK))
+    segmenting = commands.add_parser("segment", help="find which pixels belong to what", description=_SEGMENT)
+    _add_segment(segmenting)
     models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
     _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
     return parser
@@ -50,13 +50,18 @@ def build_parser() -> Parser:
 
 _CLASSIFY = """Ask a classification service what is on pictures. Exit code 1 if any picture has no answer."""
 _DETECT = """Ask a detection service which things are on pictures. Exit code 1 if any picture has no answer."""
+_MATCH = """Ask a matching service who belongs to whom: A is the reference, B is what is compared with it."""
+_EVALUATE = """Ask a matching service for COCO's figures of detections."""
+_TRACK = """Ask a matching service which detections of successive frames are the same thing."""
+_SEGMENT = """Ask a segmentation service which pixels of pictures, or of one slide, belong to what.
+Exit code 1 if any has no answer."""
 _MODELS = """Look after model repositories on this machine: folders of <model>/<version>/model.yaml."""
 
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="retinue.cli.classify")
     _add_asking(parser, "labels")
-    parser.add_argument("--top-k", type=_count, metavar="N", help="labels per picture, best first")
+    parser.add_argument("--top-k", type=count, metavar="N", help="labels per picture, best first")
 
 
 def _add_detect(parser: argparse.ArgumentParser) -> None:
@@ -72,36 +77,52 @@ def _add_detect(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nms", choices=NMS_KINDS, help="how several boxes on one thing become one")
     parser.add_argument(
-        "--iou-threshold", "--iou", type=_share, metavar="X", help="overlap above which nms acts, 0 to 1"
+        "--iou-threshold", "--iou", type=share, metavar="X", help="overlap above which nms acts, 0 to 1"
     )
     parser.add_argument(
-        "--max-detections", "--max", type=_count, metavar="N", help="at most this many boxes per picture, best first"
+        "--max-detections", "--max", type=count, metavar="N", help="at most this many boxes per picture, best first"
     )
-    parser.add_argument("--tile", type=_count, metavar="SIZE", help="look through tiles of this side, pixels, from 32")
-    parser.add_argument("--overlap", type=_pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
+    parser.add_argument("--tile", type=count, metavar="SIZE", help="look through tiles of this side, pixels, from 32")
+    parser.add_argument("--overlap", type=pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
 
 
-def _add_asking(parser: argparse.ArgumentParser, findings: str) -> None:
+def _add_segment(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.segment")
+    _add_asking(parser, "segments", image_count="*")
+    parser.add_argument(
+        "--slide",
+        metavar="FILE.tif",
+        help="in place of pictures a TIFF of any size; writes <name>-instances.tif and .csv into --out, or here",
+    )
+    parser.add_argument("--threshold", type=share, metavar="X", help="pixels from this probability on, 0 to 1")
+    parser.add_argument("--min-area", type=pixels, metavar="PX", help="leave out instances of fewer pixels")
+    parser.add_argument(
+        "--max-instances", "--max", type=count, metavar="N", help="at most this many instances per picture, best first"
+    )
+    parser.add_argument("--tile", type=count, metavar="SIZE", help="look through tiles of this side, pixels, from 32")
+    parser.add_argument("--overlap", type=pixels, metavar="PX", help="how far tiles overlap, up to half a tile")
+    parser.add_argument("--blend", choices=BLENDS, help="what a pixel is where tiles overlap (crop)")
+    parser.add_argument(
+        "--csv", metavar="FILE|DIR", help="write one row for each instance; into a folder: one file per picture"
+    )
+
+
+def _add_asking(parser: argparse.ArgumentParser, findings: str, image_count: str = "+") -> None:
     """Add what every command that asks a service has."""
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="a file, a folder (with all below it) or a 'pattern'"
-    )
-    parser.add_argument(
-        "--server", metavar="HOST:PORT", default=DEFAULT_SERVER, help="the service (%(default)s); several by commas"
+        "images", metavar="IMAGE", nargs=image_count, help="a file, a folder (with all below it) or a 'pattern'"
     )
     parser.add_argument(
         "--model", metavar="NAME[@VERSION]", help="the model to ask; default: the service's own default"
     )
     parser.add_argument(
-        "--score-threshold", "--score", type=_share, metavar="X", help=f"leave out {findings} below this score, 0 to 1"
+        "--score-threshold", "--score", type=share, metavar="X", help=f"leave out {findings} below this score, 0 to 1"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per picture and line")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"write the pictures with their {findings} drawn, as PNG"
     )
-    parser.add_argument(
-        "--timeout-s", type=_seconds, default=10.0, metavar="S", help="longest wait for the next answer (%(default)s)"
-    )
+    add_server(parser, "the next answer")
 
 
 def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -137,50 +158,12 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocessing", metavar="NAME", help="how pictures were prepared; default: told by the names"
     )
-    parser.add_argument("--image-size", type=_count, metavar="N", help="side of the input, pixels; default: as trained")
+    parser.add_argument("--image-size", type=count, metavar="N", help="side of the input, pixels; default: as trained")
     parser.add_argument("--activation", choices=("softmax", "sigmoid"), help="of a classifier; default: softmax")
-    parser.add_argument(
-        "--short-side", type=_count, metavar="N", help="of a detector: shorter side, pixels; mostly 800"
-    )
-    parser.add_argument(
-        "--long-side", type=_count, metavar="N", help="of a detector: longest side, pixels; mostly 1333"
-    )
+    parser.add_argument("--short-side", type=count, metavar="N", help="of a detector: shorter side, pixels; mostly 800")
+    parser.add_argument("--long-side", type=count, metavar="N", help="of a detector: longest side, pixels; mostly 1333")
+    parser.add_argument("--factor", type=distance, metavar="X", help="of a UNet: what sides of pictures are scaled by")
     parser.add_argument("--licence", metavar="SPDX", default="unknown", help="licence of the weights (%(default)s)")
     parser.add_argument("--source", metavar="TEXT", help="who made the weights, from what")
     parser.add_argument("--description", metavar="TEXT", default="", help="one sentence for people")
     parser.add_argument("--overwrite", action="store_true", help="replace a package of that name and version")
-
-
-def _count(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not 1 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return value
-
-
-def _pixels(text: str) -> int:
-    return 0 if text == "0" else _count(text)
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

@@ -5,6 +5,13 @@ from collections.abc import Iterator
 from retinue.runtime.classification_manifest import ClassificationManifest, InputPolicy, OpenSet
 from retinue.runtime.detection_manifest import LetterboxInput, Selection, ShorterSideInput
 from retinue.runtime.manifest import Manifest, Part
+from retinue.runtime.segmentation_manifest import (
+    InstanceManifest,
+    ScaleInput,
+    SemanticManifest,
+    Splitting,
+    StretchInput,
+)
 
 
 def task_facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -18,6 +25,12 @@ def task_facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     selection = getattr(manifest.output, "selection", None)
     if isinstance(selection, Selection):
         yield "boxes", _selection(selection)
+    if isinstance(manifest, SemanticManifest | InstanceManifest):
+        threshold = manifest.output.threshold
+        yield "classes of pixels", "the most probable" if threshold is None else f"from {threshold:g} on"
+        yield "tiles", f"{manifest.tiles.tile_size_px} pixels, overlap {manifest.tiles.overlap_px}"
+    if isinstance(manifest, InstanceManifest):
+        yield "instances", _splitting(manifest.output.splitting)
 
 
 def input_size(manifest: Manifest) -> str:
@@ -25,8 +38,12 @@ def input_size(manifest: Manifest) -> str:
     match manifest.input:
         case InputPolicy(width=width, height=height) | LetterboxInput(width=width, height=height):
             return f"{width}x{height}"
+        case StretchInput(width=width, height=height):
+            return f"{width}x{height}"
         case ShorterSideInput(short_side=short, long_side=long):
             return f"{short} to {long}"
+        case ScaleInput(factor=factor):
+            return "any" if factor == 1 else f"any x {factor:g}"
         case _:
             return "-"
 
@@ -44,8 +61,17 @@ def _input(policy: Part) -> str:
             sides = f"shorter side scaled to {policy.short_side}, longer to at most {policy.long_side} pixels"
             return f"{sides}, bilinear {_antialias(policy.antialias)}, {policy.pixels}"
         case LetterboxInput():
-            fit = f"scaled to fit inside, rest filled with {policy.pad_value}"
-            return f"{policy.width}x{policy.height} pixels, {fit}, {policy.pixels} {policy.layout}"
+            where = "in the centre" if policy.align == "centre" else "in the upper left corner"
+            fit = f"scaled to fit inside, {where}, rest filled with {policy.pad_value}"
+            kind = f"{policy.pixels} {policy.layout} {policy.channels}"
+            divided = f", divided by {policy.divisor:g}" if policy.pixels == "float32" else ""
+            return f"{policy.width}x{policy.height} pixels, {fit}, {kind}{divided}"
+        case StretchInput():
+            scaled = f"both sides scaled, {policy.kernel} {_antialias(policy.antialias)}"
+            return f"{policy.width}x{policy.height} pixels, {scaled}"
+        case ScaleInput():
+            scaled = "as it is" if policy.factor == 1 else f"sides times {policy.factor:g}"
+            return f"{scaled}, at most {policy.max_pixels} pixels, {policy.kernel} {_antialias(policy.antialias)}"
         case _:
             return "-"
 
@@ -60,6 +86,12 @@ def _selection(selection: Selection) -> str:
         scope = "across classes" if selection.is_class_agnostic else "within a class"
         nms = f"{selection.nms} suppression above IoU {selection.iou_threshold:g} {scope}"
     return f"at most {selection.max_detections}, score at least {selection.score_threshold:g}, {nms}"
+
+
+def _splitting(splitting: Splitting) -> str:
+    guide = "" if splitting.guide is None else f" ({splitting.guide})"
+    least = f"at least {splitting.min_area_px} pixels, score at least {splitting.score_threshold:g}"
+    return f"by {splitting.method}{guide}, {least}"
 
 
 def _open_set(open_set: OpenSet) -> str:

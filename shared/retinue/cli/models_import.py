@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     except CheckpointInvalid as error:
         raise Refused(str(error), exit_code=1) from error
     options = {key: getattr(arguments, key) for key in _COMMON}
-    for key in ("architecture", "preprocessing", "image_size", "activation", "short_side", "long_side"):
+    for key in ("architecture", "preprocessing", "image_size", "activation", "short_side", "long_side", "factor"):
         value = getattr(arguments, key)
         if value is None:
             continue
@@ -53,6 +53,7 @@ def _importer_for(arguments: argparse.Namespace) -> tuple[Callable[..., Path], t
     from retinue.zoo.checkpoint import read_checkpoint  # noqa: PLC0415
     from retinue.zoo.checkpoint_import import import_classifier  # noqa: PLC0415
     from retinue.zoo.detector_import import import_detector, is_detector  # noqa: PLC0415
+    from retinue.zoo.segmenter_import import import_segmenter, is_segmenter  # noqa: PLC0415
     from retinue.zoo.yolo_import import import_yolo  # noqa: PLC0415
 
     checkpoint: Path = arguments.checkpoint
@@ -64,6 +65,10 @@ def _importer_for(arguments: argparse.Namespace) -> tuple[Callable[..., Path], t
 
         return of_square, ("image_size",)
     is_said = arguments.architecture or arguments.preprocessing or arguments.activation
-    if not is_said and is_detector(read_checkpoint(checkpoint)):
-        return import_detector, ("short_side", "long_side")
+    if not is_said:
+        state = read_checkpoint(checkpoint)
+        if is_detector(state):
+            return import_detector, ("short_side", "long_side")
+        if is_segmenter(state):
+            return import_segmenter, ("factor",)
     return import_classifier, ("architecture", "preprocessing", "image_size", "activation")

@@ -6,11 +6,13 @@ from retinue.cli.classifier_check import check_classifier
 from retinue.cli.detector_check import check_detector
 from retinue.cli.packages import is_meant, open_repository
 from retinue.cli.refusal import Refused
+from retinue.cli.segmenter_check import check_segmenter
 from retinue.cli.terminal import plain, plain_table, stdout_console
 from retinue.runtime.backend import Backend
 from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.package import Package
+from retinue.runtime.segmentation_manifest import InstanceManifest, SemanticManifest
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,7 +73,10 @@ def _check_answers(package: Package) -> None:
     def load(file_name: str) -> Backend:
         return OnnxBackend(package.path(file_name))
 
-    if isinstance(package.manifest, ClassificationManifest):
-        check_classifier(package, package.manifest, load)
-    else:
-        check_detector(package.manifest, load)
+    match package.manifest:
+        case ClassificationManifest() as manifest:
+            check_classifier(package, manifest, load)
+        case SemanticManifest() | InstanceManifest() as manifest:
+            check_segmenter(manifest, load)
+        case manifest:
+            check_detector(manifest, load)

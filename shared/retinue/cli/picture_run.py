@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from retinue.cli.connection import open_client
 from retinue.cli.drawn_files import DrawnFiles
 from retinue.cli.picture_files import find_pictures
 from retinue.cli.refusal import Refused
@@ -64,7 +65,7 @@ class PictureRun(Generic[Client, Answer]):
         files = find_pictures(arguments.images, drawings=arguments.out)
         drawn = None if arguments.out is None else DrawnFiles(arguments.out, files, self.draw, self.suffix)
         answered_count, bad_count = 0, 0
-        with _open(self.client, arguments) as opened, _progress(len(files), arguments) as progress:
+        with open_client(self.client, arguments) as opened, _progress(len(files), arguments) as progress:
             try:
                 results = self.ask(opened, files)
             except ValueError as error:
@@ -88,13 +89,6 @@ class PictureRun(Generic[Client, Answer]):
                 progress.stop()
                 self.report.finish()
         return 1 if bad_count else 0
-
-
-def _open(client: type[Client], arguments: argparse.Namespace) -> Client:
-    try:
-        return client(arguments.server.split(","), timeout_s=arguments.timeout_s)
-    except ValueError as error:
-        raise Refused(f"--server: {error}") from error
 
 
 def _progress(total: int, arguments: argparse.Namespace) -> Progress:

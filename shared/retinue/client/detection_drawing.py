@@ -1,27 +1,22 @@
 """Detections drawn for people: boxes in the colours of their classes, each with a plate that says what it is."""
 
-import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retinue.client.detection_answer import Detection, DetectionAnswer
-from retinue.client.drawing_pixels import checked_rgb, filled, resized
-from retinue.client.legend import legend
+from retinue.client.drawing_canvas import canvas_for
+from retinue.client.legend import LegendEntry, legend
 from retinue.client.lettering import Colour, Lettering
 from retinue.client.palette import class_colour, ink_on
 from retinue.client.plates import Plate, Size, place_plates
 
-MIN_WIDTH_PX = 320
-MIN_HEIGHT_PX = 96
 MAX_PLATES = 500
 
-_READABLE_SIDE_PX = 960  # smaller pictures are enlarged to about this
-_UNIT_SIDE_PX = 800  # geometric mean of the sides at which text has size 1; it grows with the picture
 _UNIT_BOX_PX = 90  # the same of boxes: text that is large beside its boxes would hide them
 _MIN_SIZE = 0.85
-_PAPER: Colour = (241, 243, 246)
 
 # Sizes of a plate and of lines at size 1.
 _PLATE = 19
@@ -50,35 +45,27 @@ def draw_detections(pixels_rgb: NDArray[np.uint8], answer: DetectionAnswer) -> N
         ValueError: the pixels have another shape or dtype, there are none, or the answer is for a picture of another
             size.
     """
-    pixels = checked_rgb(pixels_rgb)
-    height, width = pixels.shape[:2]
-    if (answer.image_info.width, answer.image_info.height) != (width, height):
-        raise ValueError(
-            f"the picture is {width}x{height} pixels, the answer is for one of "
-            f"{answer.image_info.width}x{answer.image_info.height}; EXIF orientation must be applied"
-        )
-    scale = max(1, round(_READABLE_SIDE_PX / max(height, width)))
-    picture = resized(pixels, (width * scale, height * scale))
-    canvas, left, top = _on_paper(picture)
-    shown, boxes = _shown(answer, scale, picture.shape[1], picture.shape[0])
-    boxes += np.array([left, top, left, top])
-    unit = max(1.0, math.sqrt(picture.shape[0] * picture.shape[1]) / _UNIT_SIDE_PX)
+    canvas = canvas_for(pixels_rgb, answer.image_info)
+    pixels, unit = canvas.pixels, canvas.unit
+    shown, boxes = _shown(answer, canvas.scale, canvas.width, canvas.height)
+    boxes += np.array([canvas.left, canvas.top, canvas.left, canvas.top])
     size = _text_size(boxes, unit)
     for detection, box in zip(reversed(shown), boxes[::-1].tolist(), strict=True):
-        _outline(canvas, box, class_colour(detection.label_id), size)
-    named_count = _draw_plates(canvas, shown, boxes, size)
-    return np.concatenate([canvas, legend(answer, canvas.shape[1], unit, len(shown) - named_count)])
+        _outline(pixels, box, class_colour(detection.label_id), size)
+    unnamed_count = len(shown) - _draw_plates(pixels, shown, boxes, size)
+    return np.concatenate([pixels, _legend(answer, pixels.shape[1], unit, unnamed_count)])
 
 
-def _on_paper(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int]:
-    """Return a copy of the picture, in the middle of paper where it is too narrow, and where it starts on that."""
-    height, width = picture.shape[:2]
-    if height >= MIN_HEIGHT_PX and width >= MIN_WIDTH_PX:
-        return picture.copy(), 0, 0
-    canvas = filled(max(height, MIN_HEIGHT_PX), max(width, MIN_WIDTH_PX), _PAPER)
-    top, left = (canvas.shape[0] - height) // 2, (canvas.shape[1] - width) // 2
-    canvas[top : top + height, left : left + width] = picture
-    return canvas, left, top
+def _legend(answer: DetectionAnswer, width: int, unit: float, unnamed_count: int) -> NDArray[np.uint8]:
+    """Return a strip with each class that was found and its count, the most frequent first."""
+    counts = Counter((one.label_id, one.label) for one in answer.detections).most_common()
+    unnamed = f"{unnamed_count} without room for a name; " if unnamed_count else ""
+    return legend(
+        [LegendEntry(label_id, label, str(count)) for (label_id, label), count in counts],
+        (f"{answer.model_name}@{answer.model_version}", f"{unnamed}{answer.timings.total_s * 1e3:.1f} ms"),
+        width,
+        unit,
+    )
 
 
 def _shown(answer: DetectionAnswer, scale: int, width: int, height: int) -> tuple[list[Detection], NDArray[np.int64]]:

@@ -6,15 +6,20 @@ from typing import Any, TypedDict
 from retinue.common.v1 import model_pb2
 
 
-class CallKeywords(TypedDict, total=False):
+class PlainCallKeywords(TypedDict, total=False):
     """The keyword arguments of every method; all may be left out or None."""
 
-    model: str | None
-    """``"name"`` or ``"name@version"``; by default the service's default model, its latest version."""
     timeout_s: float | None
     """Deadline of this call, seconds, above 0; by default the client's."""
     request_id: str | None
     """What the call is called in the service's logs; by default a fresh one."""
+
+
+class CallKeywords(PlainCallKeywords, total=False):
+    """The keyword arguments of every method that asks a model; all may be left out or None."""
+
+    model: str | None
+    """``"name"`` or ``"name@version"``; by default the service's default model, its latest version."""
 
 
 def check_known(keywords: Mapping[str, Any], kind: type) -> None:

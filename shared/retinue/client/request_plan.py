@@ -24,12 +24,12 @@ class RequestMessages(Generic[Single, Batched, Streamed]):
     Args:
         single: of ``image``, ``model``, ``options``.
         batched: of ``images``, ``model``, ``options``.
-        streamed: of ``request``, which is a ``single``.
+        streamed: of ``request``, which is a ``single``; None where the service has no stream of pictures.
     """
 
     single: Callable[..., Single]
     batched: Callable[..., Batched]
-    streamed: Callable[..., Streamed]
+    streamed: Callable[..., Streamed] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,10 @@ class RequestPlan(Generic[Single, Batched, Streamed]):
         """Return the message for one picture of a stream, or why it cannot be sent.
 
         Raises:
-            TypeError: it is no kind of picture.
+            TypeError: it is no kind of picture, or the service has no stream of them.
         """
+        if self.messages.streamed is None:
+            raise TypeError("this service has no stream of pictures")
         try:
             return self.messages.streamed(request=self.single(picture))
         except (OSError, ValueError) as error:

@@ -1,12 +1,13 @@
 """What the blocking clients share: a channel to one service, and the three ways to send it pictures."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
 
-from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, checked_timeout_s
+from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, Call, checked_timeout_s
 from retinue.client.channel import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, Target, open_channel
 from retinue.client.errors import ItemError, call_failed
 from retinue.client.pictures import Picture, PictureSource
@@ -18,6 +19,7 @@ Single = TypeVar("Single")
 Batched = TypeVar("Batched")
 Streamed = TypeVar("Streamed")
 Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 
 class ServiceClient:
@@ -60,6 +62,40 @@ class ServiceClient:
         """Close the connections; calls under way are cancelled."""
         self._channel.close()
 
+    def _call(self, method: "grpc.UnaryUnaryMultiCallable[Single, Response]", request: Single, call: Call) -> Response:
+        try:
+            return method(request, timeout=call.timeout_s, metadata=call.metadata)
+        except grpc.RpcError as error:
+            raise call_failed(error, call.request_id) from error
+
+    def _call_with_all(
+        self, method: "grpc.StreamUnaryMultiCallable[Streamed, Response]", requests: Iterable[Streamed], call: Call
+    ) -> Response:
+        """Send all requests, which are taken from in another thread, and return the answer to them together."""
+        failures: list[Exception] = []
+        is_called = threading.Event()
+
+        def feed() -> Iterator[Streamed]:
+            try:
+                yield from requests
+            except Exception as error:  # noqa: BLE001 - nothing is swallowed: the caller's thread raises it
+                failures.append(error)
+                is_called.wait()
+                answer.cancel()
+
+        answer = method.future(feed(), timeout=call.timeout_s, metadata=call.metadata)
+        is_called.set()
+        try:
+            return answer.result()
+        except (grpc.RpcError, grpc.FutureCancelledError) as error:
+            if failures:
+                raise failures[0] from None
+            if isinstance(error, grpc.RpcError):
+                raise call_failed(error, call.request_id) from error
+            raise
+        finally:
+            answer.cancel()
+
     def _ask(
         self,
         method: "grpc.UnaryUnaryMultiCallable[Single, Any]",
@@ -67,12 +103,7 @@ class ServiceClient:
         plan: RequestPlan[Single, Batched, Streamed],
         read: Callable[[Any], Answer],
     ) -> Answer:
-        request = plan.single(image)
-        try:
-            response = method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
-        except grpc.RpcError as error:
-            raise call_failed(error, plan.call.request_id) from error
-        return read(response)
+        return read(self._call(method, plan.single(image), plan.call))
 
     def _ask_batch(
         self,
@@ -84,10 +115,7 @@ class ServiceClient:
         request, refusals = plan.batched(images)
         if None not in refusals:
             return [refusal for refusal in refusals if refusal is not None]
-        try:
-            response = method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
-        except grpc.RpcError as error:
-            raise call_failed(error, plan.call.request_id) from error
+        response = self._call(method, request, plan.call)
         return read_results(response.results, refusals, read, plan.call.request_id)
 
     def _ask_stream(

@@ -1,14 +1,14 @@
 """What the clients for an event loop share: as `service_client`, method by method."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.aio
 
-from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, checked_timeout_s
+from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, Call, checked_timeout_s
 from retinue.client.channel import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, Target, open_async_channel
 from retinue.client.errors import ItemError, call_failed
 from retinue.client.pictures import Picture, PictureSource
@@ -20,6 +20,7 @@ Single = TypeVar("Single")
 Batched = TypeVar("Batched")
 Streamed = TypeVar("Streamed")
 Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 
 class AsyncServiceClient:
@@ -54,6 +55,43 @@ class AsyncServiceClient:
         """Close the connections; calls under way are cancelled."""
         await self._channel.close()
 
+    async def _call(
+        self, method: "grpc.aio.UnaryUnaryMultiCallable[Single, Response]", request: Single, call: Call
+    ) -> Response:
+        try:
+            return await method(request, timeout=call.timeout_s, metadata=call.metadata)
+        except grpc.RpcError as error:
+            raise call_failed(error, call.request_id) from error
+
+    async def _call_with_all(
+        self,
+        method: "grpc.aio.StreamUnaryMultiCallable[Streamed, Response]",
+        requests: AsyncIterable[Streamed],
+        call: Call,
+    ) -> Response:
+        """Send all requests and return the answer to them together."""
+        failures: list[Exception] = []
+
+        async def feed() -> AsyncIterator[Streamed]:
+            try:
+                async for request in requests:
+                    yield request
+            except Exception as error:  # noqa: BLE001 - nothing is swallowed: the caller's task raises it
+                failures.append(error)
+                answer.cancel()
+
+        answer = method(feed(), timeout=call.timeout_s, metadata=call.metadata)
+        try:
+            return await answer
+        except grpc.RpcError as error:
+            raise call_failed(error, call.request_id) from error
+        except asyncio.CancelledError:
+            if failures:
+                raise failures[0] from None
+            raise
+        finally:
+            answer.cancel()
+
     async def _ask(
         self,
         method: "grpc.aio.UnaryUnaryMultiCallable[Single, Any]",
@@ -62,11 +100,7 @@ class AsyncServiceClient:
         read: Callable[[Any], Answer],
     ) -> Answer:
         request = await asyncio.to_thread(plan.single, image)
-        try:
-            response = await method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
-        except grpc.RpcError as error:
-            raise call_failed(error, plan.call.request_id) from error
-        return read(response)
+        return read(await self._call(method, request, plan.call))
 
     async def _ask_batch(
         self,
@@ -78,10 +112,7 @@ class AsyncServiceClient:
         request, refusals = await asyncio.to_thread(plan.batched, images)
         if None not in refusals:
             return [refusal for refusal in refusals if refusal is not None]
-        try:
-            response = await method(request, timeout=plan.call.timeout_s, metadata=plan.call.metadata)
-        except grpc.RpcError as error:
-            raise call_failed(error, plan.call.request_id) from error
+        response = await self._call(method, request, plan.call)
         return read_results(response.results, refusals, read, plan.call.request_id)
 
     def _ask_stream(

@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain
 from typing import Any, TypeVar
 
 import grpc
@@ -19,7 +20,7 @@ Answer = TypeVar("Answer")
 DEFAULT_MAX_IN_FLIGHT = 32
 
 
-def stream_in_order(
+def stream_in_order(  # noqa: PLR0913 - all of them make a stream
     method: Any,
     items: Iterable[Item],
     *,
@@ -28,6 +29,7 @@ def stream_in_order(
     call: Call,
     stream_timeout_s: float,
     max_in_flight: int,
+    opening: Iterable[Request] = (),
 ) -> Generator[Answer | ItemError]:
     """Yield the answer or error of each item, in their order.
 
@@ -42,6 +44,7 @@ def stream_in_order(
         call: its deadline is the longest wait for the next answer.
         stream_timeout_s: deadline of the whole stream, seconds.
         max_in_flight: items taken and not yet given back, at least 1.
+        opening: messages that are sent before all items and have no answer.
 
     Raises:
         CallFailed: the stream failed.
@@ -51,7 +54,7 @@ def stream_in_order(
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     window = threading.Semaphore(max_in_flight)
     is_closed = threading.Event()
-    requests = _requests(_windowed(items, window, is_closed), build, events)
+    requests = chain(opening, _requests(windowed(items, window, is_closed), build, events))
     responses = method(requests, timeout=stream_timeout_s, metadata=call.metadata)
     reading = threading.Thread(target=_read, args=(responses, call, events), name="retinue-stream-reader", daemon=True)
     reading.start()
@@ -98,8 +101,8 @@ def _read(responses: Iterable[Any], call: Call, events: queue.SimpleQueue[Any]) 
         events.put(Ended())
 
 
-def _windowed(items: Iterable[Item], window: threading.Semaphore, is_closed: threading.Event) -> Iterator[Item]:
-    """Yield items, taking the next only when the window has room for it."""
+def windowed(items: Iterable[Item], window: threading.Semaphore, is_closed: threading.Event) -> Iterator[Item]:
+    """Yield items, taking the next only when the window has room for it; no more once it is closed."""
     iterator = iter(items)
     while True:
         window.acquire()

@@ -17,7 +17,7 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-async def stream_in_order_async(
+async def stream_in_order_async(  # noqa: PLR0913 - all of them make a stream
     method: Any,
     items: Iterable[Item] | AsyncIterable[Item],
     *,
@@ -26,6 +26,7 @@ async def stream_in_order_async(
     call: Call,
     stream_timeout_s: float,
     max_in_flight: int,
+    opening: Iterable[Request] = (),
 ) -> AsyncGenerator[Answer | ItemError]:
     """Yield the answer or error of each item, in their order; arguments and errors as `stream_in_order`.
 
@@ -35,7 +36,7 @@ async def stream_in_order_async(
     order = StreamOrder[Answer](call.timeout_s, call.request_id)
     events: asyncio.Queue[Any] = asyncio.Queue()
     window = asyncio.Semaphore(max_in_flight)
-    requests = _requests(_windowed(items, window), build, events)
+    requests = _requests(windowed(items, window), build, events, opening)
     responses = method(requests, timeout=stream_timeout_s, metadata=call.metadata)
     reading = asyncio.create_task(_read(responses, call, events), name="retinue-stream-reader")
     try:
@@ -54,9 +55,14 @@ async def stream_in_order_async(
 
 
 async def _requests(
-    items: AsyncIterable[Item], build: Callable[[Item], Request | ItemError], events: asyncio.Queue[Any]
+    items: AsyncIterable[Item],
+    build: Callable[[Item], Request | ItemError],
+    events: asyncio.Queue[Any],
+    opening: Iterable[Request],
 ) -> AsyncIterator[Request]:
     """Yield what is to be sent, in gRPC's own task; what this raises goes to the caller's, which raises it."""
+    for request in opening:
+        yield request
     try:
         async for item in items:
             built = await asyncio.to_thread(build, item)
@@ -83,9 +89,9 @@ async def _read(responses: Any, call: Call, events: asyncio.Queue[Any]) -> None:
         events.put_nowait(Ended())
 
 
-async def _windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio.Semaphore) -> AsyncIterator[Item]:
+async def windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio.Semaphore) -> AsyncIterator[Item]:
     """Yield items, taking the next only when the window has room for it."""
-    iterator = aiter(items if isinstance(items, AsyncIterable) else _asynchronous(items))
+    iterator = aiter(asynchronous(items))
     while True:
         await window.acquire()
         try:
@@ -95,6 +101,11 @@ async def _windowed(items: Iterable[Item] | AsyncIterable[Item], window: asyncio
         yield item
 
 
-async def _asynchronous(items: Iterable[Item]) -> AsyncIterator[Item]:
-    for item in items:
-        yield item
+async def asynchronous(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+    """Yield items, asynchronous or not; the latter are taken from in the event loop and must not block."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

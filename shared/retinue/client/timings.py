@@ -27,14 +27,15 @@ class Timings:
 def read_timings(timings: model_pb2.Timings) -> Timings:
     """Return the value that a message holds."""
     return Timings(
-        _seconds(timings.queue),
-        _seconds(timings.decode),
-        _seconds(timings.preprocess),
-        _seconds(timings.infer),
-        _seconds(timings.postprocess),
+        seconds(timings.queue),
+        seconds(timings.decode),
+        seconds(timings.preprocess),
+        seconds(timings.infer),
+        seconds(timings.postprocess),
         timings.batch_size,
     )
 
 
-def _seconds(duration: Duration) -> float:
+def seconds(duration: Duration) -> float:
+    """Return a duration as a number."""
     return duration.seconds + duration.nanos / 1e9

@@ -30,6 +30,9 @@ from .detection_records import Detections as Detections
 from .detection_records import GroundTruth as GroundTruth
 from .flooding import watershed as watershed
 from .fusion import weighted_boxes_fusion as weighted_boxes_fusion
+from .instance_comparison import InstanceComparison as InstanceComparison
+from .instance_comparison import compare_label_maps as compare_label_maps
+from .instance_comparison import compare_masks as compare_masks
 from .instance_metrics import InstanceMatch as InstanceMatch
 from .instance_metrics import PanopticQuality as PanopticQuality
 from .instance_metrics import aggregated_jaccard as aggregated_jaccard

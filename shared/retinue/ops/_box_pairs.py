@@ -40,7 +40,7 @@ def box_pairs(
         kind: `IOU`, `GIOU`, `DIOU` or `IOS`, as `pairwise_iou` computes it.
         least: the threshold, inclusive; it counts in the dtype of the boxes.
         is_apart_asked: whether boxes that have no area in common count too.
-        most: stops where there are more pairs and the lists would have to grow.
+        most: stops where there are more pairs.
 
     Returns:
         starts [n + 1], columns [pairs] and overlaps [pairs]: the partners of box i are ``columns`` from ``starts[i]``
@@ -83,10 +83,10 @@ def box_pairs(
                 elif kind == DIOU:
                     overlap -= remoteness(left, top, right, bottom, x1[k], y1[k], x2[k], y2[k], half, epsilon)
                 if overlap >= threshold:
+                    if count == most:
+                        starts[n] = -1
+                        return starts, columns, overlaps
                     if count == len(columns):
-                        if count >= most:
-                            starts[n] = -1
-                            return starts, columns, overlaps
                         columns = np.concatenate((columns, np.empty_like(columns)))
                         overlaps = np.concatenate((overlaps, np.empty_like(overlaps)))
                     columns[count], overlaps[count] = j, overlap

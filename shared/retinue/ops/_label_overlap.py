@@ -14,6 +14,7 @@ Ids = NDArray[np.int64]
 # A map made to collide in the table would slow it down without end; nobody outside knows this number.
 _SALT = secrets.randbits(63)
 _FIRST_SLOTS = 256
+_ANY_NUMBER = 2**62
 
 
 class LabelOverlap(NamedTuple):
@@ -46,18 +47,21 @@ class LabelOverlap(NamedTuple):
         return self.true_areas[self.true_places] + self.predicted_areas[self.predicted_places] - self.shared
 
 
-def label_overlap(true_map: ArrayLike, predicted_map: ArrayLike) -> LabelOverlap:
+def label_overlap(true_map: ArrayLike, predicted_map: ArrayLike, most_pairs: int = _ANY_NUMBER) -> LabelOverlap:
     """Return the instances of two label maps and what they share; 0 is background.
 
     Raises:
-        ValueError: a map is no integers of at least 0, or the shapes differ.
+        ValueError: a map is no integers of at least 0, the shapes differ, or more pairs of labels than `most_pairs`
+            share pixels.
     """
     true, predicted = _label_map(true_map, "true_map"), _label_map(predicted_map, "predicted_map")
     if true.shape != predicted.shape:
         raise ValueError(f"predicted_map: must be {true.shape} like true_map, got {predicted.shape}")
     if true.dtype != predicted.dtype:
         true, predicted = true.astype(np.int64, copy=False), predicted.astype(np.int64, copy=False)
-    pairs = _joint_histogram(true.reshape(-1), predicted.reshape(-1), _SALT)
+    pairs = _joint_histogram(true.reshape(-1), predicted.reshape(-1), _SALT, most_pairs)
+    if len(pairs) > most_pairs:
+        raise ValueError(f"predicted_map: must share pixels in at most {most_pairs} pairs of labels, got more")
     trues, predictions, counts = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].T
     if trues.size and trues[0] < 0:  # they ascend
         raise ValueError(f"true_map: ids must be at least 0, got {trues[0]}")
@@ -95,14 +99,17 @@ def _label_map(labels: ArrayLike, name: str) -> NDArray[Any]:
     return native(array.astype(np.int32 if np.can_cast(array.dtype, np.int32) else np.int64, copy=False))
 
 
-@kernel("(i4[::1], i4[::1], i8)", "(i8[::1], i8[::1], i8)")
-def _joint_histogram(true: NDArray[Any], predicted: NDArray[Any], salt: int) -> Ids:
-    """Return (n, 3): two labels, and the number of places that have them; in the order in which they are first met."""
+@kernel("(i4[::1], i4[::1], i8, i8)", "(i8[::1], i8[::1], i8, i8)")
+def _joint_histogram(true: NDArray[Any], predicted: NDArray[Any], salt: int, most: int) -> Ids:
+    """Return (n, 3): two labels, and the number of places that have them; in the order in which they are first met.
+
+    Stops where there are more than `most`.
+    """
     slots = np.full(_FIRST_SLOTS, -1, np.int64)  # open addressing: each slot holds a row of the pairs, or -1
     pairs = np.empty((_FIRST_SLOTS // 2, 3), np.int64)
     count = 0
     i = 0
-    while i < true.size:
+    while i < true.size and count <= most:
         t, p = np.int64(true[i]), np.int64(predicted[i])
         begin = i
         while i < true.size and true[i] == t and predicted[i] == p:

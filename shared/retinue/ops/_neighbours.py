@@ -29,7 +29,7 @@ def neighbours(
         a: [n, d], d at least 1.
         b: [m, d].
         radius: the largest distance, inclusive.
-        most: stops where there are more pairs and the lists would have to grow.
+        most: stops where there are more pairs.
 
     Returns:
         starts [n + 1], columns [pairs] and distances [pairs]: the neighbours of ``a[i]`` are ``columns`` from
@@ -53,10 +53,10 @@ def neighbours(
                 if abs(x[k] - own_x) <= radius:
                     distance = _distance(a, i, b, order[k])
                     if distance <= radius:
+                        if count == most:
+                            starts[n] = -1
+                            return starts, columns, distances
                         if count == len(columns):
-                            if count >= most:
-                                starts[n] = -1
-                                return starts, columns, distances
                             columns = np.concatenate((columns, np.empty_like(columns)))
                             distances = np.concatenate((distances, np.empty_like(distances)))
                         columns[count], distances[count] = order[k], distance

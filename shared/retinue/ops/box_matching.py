@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retinue.ops._arrays import Float, native, number, whole_vector
+from retinue.ops._arrays import Float, native, number, whole_number, whole_vector
 from retinue.ops._box_pairs import box_pairs
 from retinue.ops._listed_assignment import solve_listed
 from retinue.ops._overlap_kernels import DIOU, GIOU, IOS, IOU, comparable_boxes
@@ -15,7 +15,6 @@ Metric = Literal["iou", "giou", "diou", "ios"]
 
 _KINDS = {"iou": IOU, "giou": GIOU, "diou": DIOU, "ios": IOS}
 _NO_LABELS = np.zeros(0, np.int64)
-_MOST_PAIRS = 2**26  # a GiB of columns and overlaps
 
 
 def match_boxes(
@@ -26,6 +25,7 @@ def match_boxes(
     metric: Metric = "iou",
     labels_a: ArrayLike | None = None,
     labels_b: ArrayLike | None = None,
+    most_candidates: int = 2**26,
 ) -> Pairing:
     """Return pairs of boxes that overlap by at least ``threshold``, none used twice.
 
@@ -39,13 +39,14 @@ def match_boxes(
         metric: how overlap is measured, as in `pairwise_iou`.
         labels_a: (n,) integers; with ``labels_b``, only boxes of the same label are paired. None: labels do not matter.
         labels_b: (m,) integers.
+        most_candidates: how many pairs may overlap enough, of which the answer is chosen; 16 bytes each.
 
     Returns:
         The pairs; their values are overlaps, float64.
 
     Raises:
-        ValueError: an argument is not as said, only one of the two sets has labels, or 2**26 pairs and more overlap
-            by the threshold.
+        ValueError: an argument is not as said, only one of the two sets has labels, or more pairs overlap by the
+            threshold than may.
 
     Notes:
         With iou and ios, boxes that have no area in common are no pair, whatever the threshold. Memory follows the
@@ -74,9 +75,10 @@ def match_boxes(
         raise ValueError("labels_b: must be given with labels_a, and only with it")
     # Neither giou nor diou is above iou: with a positive threshold, boxes without an area in common are no pair.
     is_apart_asked = not is_share and least <= 0
-    starts, columns, overlaps = box_pairs(first, second, classes_a, classes_b, kind, least, is_apart_asked, _MOST_PAIRS)
+    most = whole_number(most_candidates, "most_candidates", at_least=0)
+    starts, columns, overlaps = box_pairs(first, second, classes_a, classes_b, kind, least, is_apart_asked, most)
     if starts[-1] < 0:
-        raise ValueError(f"threshold: must leave at most {_MOST_PAIRS} possible pairs, got more at {threshold!r}")
+        raise ValueError(f"threshold: must leave at most {most} possible pairs, got more at {threshold!r}")
     chosen = solve_listed(starts, columns, -overlaps, m)
     rows = np.flatnonzero(chosen >= 0)
     chosen = chosen[rows]

@@ -1,6 +1,6 @@
 """What is taken for what: matrices of true classes against predicted ones."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,9 @@ from retinue.ops._kernel import kernel
 from retinue.ops.detection_records import Detections, GroundTruth, boxes_xyxy
 
 Priority = Literal["overlap", "class"]
+Crowds = Literal["count", "forgive"]
 _PRIORITIES = ("overlap", "class")
+_CROWDS = ("count", "forgive")
 
 Counts = NDArray[np.int64]
 
@@ -57,11 +59,12 @@ def detection_confusion_matrix(
     iou_threshold: float = 0.5,
     score_threshold: float = 0.3,
     priority: Priority = "overlap",
+    crowds: Crowds = "count",
 ) -> Counts:
     """Return how often objects of each class were found as each class, with background as one class more.
 
     Args:
-        truth: boxes of all images, labels in [0, class_count). Crowds and ignored objects count like others.
+        truth: boxes of all images, labels in [0, class_count). Ignored objects count like others.
         detections: boxes of all images, labels in [0, class_count).
         class_count: C, at least 1.
         iou_threshold: in [0, 1]; boxes are paired whose IoU exceeds it.
@@ -69,13 +72,16 @@ def detection_confusion_matrix(
         priority: ``"overlap"``, the default: of all pairs in an image, whatever their classes, the one of the greatest
             IoU is made first, then the next of what is left. ``"class"``: pairs of equal classes first, among them by
             IoU.
+        crowds: ``"count"``, the default: crowds count like other objects. ``"forgive"``, as COCO: a crowd need not be
+            found, and a detection without a partner is left out where a crowd of its class holds more than
+            ``iou_threshold`` of it.
 
     Returns:
         (C + 1, C + 1) int64: rows are true classes, columns found ones. The last column holds objects that were missed,
         the last row detections of nothing.
 
     Raises:
-        ValueError: a label or threshold is out of range, there are no boxes, or priority is unknown.
+        ValueError: a label or threshold is out of range, there are no boxes, or priority or crowds is unknown.
 
     Notes:
         Pairs of equal IoU come by lowest object, then by lowest detection.
@@ -102,25 +108,29 @@ def detection_confusion_matrix(
             raise ValueError(f"{name}: must have boxes, got masks only")
         if labels.size and not 0 <= labels.min() <= labels.max() < count:
             raise ValueError(f"{name}: labels must be in [0, {count}), got {labels.min()} to {labels.max()}")
-    kept = np.flatnonzero(detections.scores > least_score)
-    boxes, truth_boxes = boxes_xyxy(detections)[kept], boxes_xyxy(truth)
-    image_count, truth_images, images = dense_ranks(truth.image_ids, detections.image_ids[kept])
-    objects, found, ious = _pairs_above(
-        grouped(None, truth_images, image_count), truth_images, truth_boxes,
-        grouped(None, images, image_count), images, boxes, least_iou,
-    )  # fmt: skip
-    labels = detections.labels[kept]
+    if crowds not in _CROWDS:
+        raise ValueError(f"crowds: must be one of {', '.join(_CROWDS)}, got {crowds!r}")
+    is_object = np.ones(len(truth), np.bool_)
+    if crowds == "forgive" and truth.is_crowd is not None:
+        is_object = ~truth.is_crowd
+    there, gathered = _rows(truth, is_object), _rows(truth, ~is_object)
+    seen = _rows(detections, detections.scores > least_score)
+    objects, found, ious = _pairs_of(there, seen, least_iou, of_detection=False)
     keys = [found, objects, -ious]
     if priority == "class":
-        keys.append(truth.labels[objects] != labels[found])
+        keys.append(there.labels[objects] != seen.labels[found])
     order = np.lexsort(keys)
-    partners = np.full(len(truth), -1, np.int64)
-    is_paired = np.zeros(len(kept), np.bool_)
+    partners = np.full(len(there.labels), -1, np.int64)
+    is_paired = np.zeros(len(seen.labels), np.bool_)
     _pair_in_order(objects[order], found[order], partners, is_paired)
-    named = np.where(partners < 0, count, np.append(labels, count)[partners])
+    named = np.where(partners < 0, count, np.append(seen.labels, count)[partners])
+    is_false = ~is_paired
+    if len(gathered.labels):
+        objects, found, _ = _pairs_of(gathered, seen, least_iou, of_detection=True)
+        is_false[found[gathered.labels[objects] == seen.labels[found]]] = False
     return confusion_matrix(
-        np.concatenate([truth.labels, np.full(np.count_nonzero(~is_paired), count)]),
-        np.concatenate([named, labels[~is_paired]]),
+        np.concatenate([there.labels, np.full(np.count_nonzero(is_false), count)]),
+        np.concatenate([named, seen.labels[is_false]]),
         count + 1,
     )
 
@@ -168,6 +178,28 @@ def specificity(matrix: ArrayLike) -> NDArray[np.float64]:
     return _share(others - (counts.sum(axis=-2) - found), others)
 
 
+class _Rows(NamedTuple):
+    """Some of the objects or detections."""
+
+    image_ids: Counts
+    labels: Counts
+    boxes: NDArray[np.float64]
+
+
+def _rows(records: GroundTruth | Detections, is_kept: NDArray[np.bool_]) -> _Rows:
+    return _Rows(records.image_ids[is_kept], records.labels[is_kept], boxes_xyxy(records)[is_kept])
+
+
+def _pairs_of(
+    truth: _Rows, seen: _Rows, threshold: float, *, of_detection: bool
+) -> tuple[Counts, Counts, NDArray[np.float64]]:
+    image_count, truth_images, images = dense_ranks(truth.image_ids, seen.image_ids)
+    return _pairs_above(
+        grouped(None, truth_images, image_count), truth_images, truth.boxes,
+        grouped(None, images, image_count), images, seen.boxes, threshold, of_detection,
+    )  # fmt: skip
+
+
 def _classes(labels: ArrayLike, name: str) -> NDArray[np.integer]:
     array = np.asarray(labels)
     if array.size == 0 and array.dtype.kind == "f":  # what an empty list becomes
@@ -208,8 +240,8 @@ def _count(rows: NDArray[np.integer], columns: NDArray[np.integer], matrix: Coun
     return True
 
 
-@kernel("(i8[::1], i8[::1], f8[:,::1], i8[::1], i8[::1], f8[:,::1], f8)")
-def _pairs_above(
+@kernel("(i8[::1], i8[::1], f8[:,::1], i8[::1], i8[::1], f8[:,::1], f8, b1)")
+def _pairs_above(  # noqa: PLR0913, PLR0917, kernels take no objects
     truth_order: Counts,
     truth_images: Counts,
     truth_boxes: NDArray[np.float64],
@@ -217,8 +249,12 @@ def _pairs_above(
     images: Counts,
     boxes: NDArray[np.float64],
     threshold: float,
+    of_detection: bool,  # noqa: FBT001, kernels take no keywords
 ) -> tuple[Counts, Counts, NDArray[np.float64]]:
-    """Return the objects and detections of one image each whose IoU exceeds a threshold, and the IoU."""
+    """Return the objects and detections of one image each whose IoU exceeds a threshold, and the IoU.
+
+    Or, if ``of_detection``, the share of the detection that lies in the object.
+    """
     objects, found, ious = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
     count = 0
     first = 0
@@ -234,7 +270,8 @@ def _pairs_above(
             if not (width > 0 and height > 0):
                 continue
             shared = width * height
-            iou = shared / (_area(boxes[d]) + _area(truth_boxes[g]) - shared)
+            own = _area(boxes[d])
+            iou = shared / (own if of_detection else own + _area(truth_boxes[g]) - shared)
             if iou > threshold:
                 if count == objects.size:
                     room = np.empty(count, np.int64)

@@ -224,10 +224,7 @@ def aggregated_jaccard(true_map: ArrayLike, predicted_map: ArrayLike, *, empty: 
     """
     nothing = number(empty, "empty")
     overlap = label_overlap(true_map, predicted_map)
-    # By true instance and descending IoU; the sort is stable, so that equal ones stay in the order of their ids.
-    order = np.lexsort((-overlap.ious(), overlap.true_places))
-    is_first = np.diff(overlap.true_places[order], prepend=-1) != 0
-    return _aggregated(overlap, order[is_first], nothing)
+    return jaccard_of_best(overlap, overlap.ious(), nothing)
 
 
 def aggregated_jaccard_plus(true_map: ArrayLike, predicted_map: ArrayLike, *, empty: float = 1.0) -> float:
@@ -256,7 +253,20 @@ def aggregated_jaccard_plus(true_map: ArrayLike, predicted_map: ArrayLike, *, em
     """
     nothing = number(empty, "empty")
     overlap = label_overlap(true_map, predicted_map)
-    return _aggregated(overlap, _heaviest(overlap, overlap.ious()), nothing)
+    return jaccard_of_pairs(overlap, overlap.ious(), nothing)
+
+
+def jaccard_of_best(overlap: LabelOverlap, ious: NDArray[np.float64], empty: float) -> float:
+    """Return the aggregated Jaccard index of instances with the IoU of each pair; `empty` where no pixel is covered."""
+    # By true instance and descending IoU; the sort is stable, so that equal ones stay in the order of their ids.
+    order = np.lexsort((-ious, overlap.true_places))
+    is_first = np.diff(overlap.true_places[order], prepend=-1) != 0
+    return _aggregated(overlap, order[is_first], empty)
+
+
+def jaccard_of_pairs(overlap: LabelOverlap, ious: NDArray[np.float64], empty: float) -> float:
+    """Return the same with partners that are shared with nobody."""
+    return _aggregated(overlap, _heaviest(overlap, ious), empty)
 
 
 def _aggregated(overlap: LabelOverlap, pairs: NDArray[np.int64], empty: float) -> float:
@@ -281,15 +291,19 @@ def _matched(
     overlap: LabelOverlap, values: NDArray[np.float64], threshold: float, mode: MatchMode
 ) -> NDArray[np.int64]:
     """Return the pairs that are made, ascending."""
-    # So small a part of each overlap that all of them together never outweigh one pair.
-    bonus = values / (2 * max(1, min(len(overlap.true_ids), len(overlap.predicted_ids))))
     if mode == "stardist":
         is_enough = values >= threshold
-        pairs = _heaviest(overlap, is_enough + bonus)
+        pairs = _heaviest(overlap, is_enough + _bonus(overlap, values))
         return pairs[is_enough[pairs]]
     if mode == "hovernet" and threshold < 0.5:
         pairs = _heaviest(overlap, values)
         return pairs[values[pairs] > threshold]
+    return panoptic_pairs(overlap, values, threshold)
+
+
+def panoptic_pairs(overlap: LabelOverlap, values: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    """Return the pairs above the threshold, ascending: as many as can be, and of those the greatest sum of values."""
+    bonus = _bonus(overlap, values)
     possible = np.flatnonzero(values > threshold)
     chosen = heaviest_pairs(
         overlap.true_places[possible],
@@ -299,6 +313,11 @@ def _matched(
         len(overlap.predicted_ids),
     )
     return possible[chosen]
+
+
+def _bonus(overlap: LabelOverlap, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return so small a part of each value that all of them together never outweigh one pair."""
+    return values / (2 * max(1, min(len(overlap.true_ids), len(overlap.predicted_ids))))
 
 
 def _heaviest(overlap: LabelOverlap, weights: NDArray[np.float64]) -> NDArray[np.int64]:

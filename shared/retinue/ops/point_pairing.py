@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from retinue.ops._arrays import finite_floats, native, number
+from retinue.ops._arrays import finite_floats, native, number, whole_number
 from retinue.ops._listed_assignment import solve_listed
 from retinue.ops._neighbours import neighbours
 from retinue.ops.assignment import assign
@@ -17,14 +17,20 @@ Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 Mode = Literal["max", "hovernet"]
 
-_MOST_PAIRS = 2**26  # a GiB of columns and distances
 _DENSE = 4096  # a matrix of so many cells that is half full is solved faster as a matrix
 _SUMS_FIT = 2.0**900  # sums of distances up to this stay finite
 _SQUARES_FIT = 2.0**500  # squares of coordinates up to this stay finite
 _SHRINK = 2.0**-600
 
 
-def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max") -> Pairing:
+def pair_points(
+    a: ArrayLike,
+    b: ArrayLike,
+    radius: float,
+    *,
+    mode: Mode = "max",
+    most_candidates: int = 2**26,
+) -> Pairing:
     """Return pairs of points of two sets that are at most ``radius`` apart (Euclidean, inclusive), none used twice.
 
     Args:
@@ -34,13 +40,14 @@ def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max"
         mode: ``max``: the largest possible number of pairs, and of those the least total distance. ``hovernet``: the
             least total distance of a pairing of everything with everything, from which pairs that are too far apart
             are then struck out, as HoVer-Net's ``pair_coordinates`` does: it finds fewer.
+        most_candidates: with ``max``, how many pairs may be within reach, of which the answer is chosen; 16 bytes each.
 
     Returns:
         The pairs; their values are distances, float64.
 
     Raises:
         ValueError: a point is NaN or infinite, the sets are no matrices with equally many columns, the radius is
-            negative, not finite or (with ``max``) so large that 2**26 pairs and more are within reach, or there is no
+            negative, not finite or (with ``max``) so large that more pairs are within reach than may be, or there is no
             such mode.
 
     Notes:
@@ -65,14 +72,16 @@ def pair_points(a: ArrayLike, b: ArrayLike, radius: float, *, mode: Mode = "max"
     if not (first.size and second.size):
         none = np.empty(0, np.int64)
         return Pairing.of(none, none, np.empty(0), n, m)
-    find = _most_pairs if mode == "max" else _pairs_of_all
-    return Pairing.of(*find(first, second, reach), n, m)
+    if mode == "hovernet":
+        return Pairing.of(*_pairs_of_all(first, second, reach), n, m)
+    most = whole_number(most_candidates, "most_candidates", at_least=0)
+    return Pairing.of(*_most_pairs(first, second, reach, most), n, m)
 
 
-def _most_pairs(a: NDArray[np.float64], b: NDArray[np.float64], radius: float) -> Found:
-    starts, columns, distances = neighbours(a, b, radius, _MOST_PAIRS)
+def _most_pairs(a: NDArray[np.float64], b: NDArray[np.float64], radius: float, most: int) -> Found:
+    starts, columns, distances = neighbours(a, b, radius, most)
     if starts[-1] < 0:
-        raise ValueError(f"radius: must leave at most {_MOST_PAIRS} pairs within reach, got more at {radius!r}")
+        raise ValueError(f"radius: must leave at most {most} pairs within reach, got more at {radius!r}")
     if len(a) * len(b) >= _DENSE and 2 * len(columns) > len(a) * len(b):
         matrix = np.full((len(a), len(b)), np.inf)
         matrix[np.repeat(np.arange(len(a)), np.diff(starts)), columns] = distances

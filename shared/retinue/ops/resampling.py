@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from retinue.ops._arrays import native, whole_number
 from retinue.ops._kernel import kernel
 
+_MOST_A_SIDE = 1 << 24  # up to here float32 counts in ones
+
 
 def resize_bilinear(
     picture: NDArray[Any],
@@ -21,18 +23,18 @@ def resize_bilinear(
 
     Args:
         picture: (h, w, c) uint8 or float32, at least one pixel and one channel.
-        height: of the result, at least 1.
-        width: of the result, at least 1.
+        height: of the result, 1 to 2^24.
+        width: of the result, 1 to 2^24.
         rows: which rows of the result are wanted, the first and the one after the last; None for all. A large result
             can be made in parts by that, each as it would be in the whole.
-        out: (at least the rows, at least width, c) float32, C-contiguous: the result is written into its upper left
-            corner and the rest is left as it is. None: a new array.
+        out: (at least the rows, at least width, c) float32, C-contiguous, aligned and writeable: the result is written
+            into its upper left corner and the rest is left as it is. None: a new array.
 
     Returns:
-        (rows, width, c) float32, in the range of the picture; a view of `out` where that is given.
+        (rows, width, c) float32, in the range of the picture up to two roundings; a view of `out` where that is given.
 
     Raises:
-        ValueError: an argument is of another shape or dtype, a size is below 1, or rows are not of the result.
+        ValueError: an argument is of another shape or dtype, a size is out of range, or rows are not of the result.
 
     Notes:
         No float copy of the picture is made: memory is that of the result and of two of its rows. NaN and infinity
@@ -48,17 +50,36 @@ def resize_bilinear(
     source: NDArray[Any] = native(np.asarray(picture))
     if source.dtype not in (np.uint8, np.float32) or source.ndim != 3 or not source.size:
         raise ValueError(f"picture: must be (h, w, c) uint8 or float32, not empty, got {source.dtype} {source.shape}")
-    full, columns = whole_number(height, "height", at_least=1), whole_number(width, "width", at_least=1)
-    first, last = (0, full) if rows is None else (whole_number(row, "rows", at_least=0) for row in rows)
-    if not first <= last <= full:
-        raise ValueError(f"rows: must be within {(0, full)} and in order, got {(first, last)}")
+    full, columns = _side(height, "height"), _side(width, "width")
+    first, last = (0, full) if rows is None else _band(rows, full)
     shape = (last - first, columns, source.shape[2])
     target = np.empty(shape, np.float32) if out is None else out
+    if not isinstance(target, np.ndarray):
+        raise ValueError(f"out: must be an array, got {type(target).__name__}")  # noqa: TRY004 - operations raise one kind
     fits = target.ndim == 3 and target.shape[2] == shape[2] and all(np.greater_equal(target.shape[:2], shape[:2]))
-    if not fits or target.dtype != np.float32 or not target.flags.c_contiguous or not target.flags.writeable:
-        raise ValueError(f"out: must be float32, C-contiguous and at least {shape}, got {target.dtype} {target.shape}")
+    if not fits or target.dtype != np.float32 or not target.flags.carray:  # C-contiguous, aligned and writeable
+        raise ValueError(
+            f"out: must be float32, C-contiguous, aligned, writeable and at least {shape}, "
+            f"got {target.dtype} {target.shape}"
+        )
     _resize(source, full, columns, first, last, target)
     return target[: shape[0], :columns]
+
+
+def _side(length: int, name: str) -> int:
+    side = whole_number(length, name, at_least=1)
+    if side > _MOST_A_SIDE:
+        raise ValueError(f"{name}: must be at most {_MOST_A_SIDE}, got {length!r}")
+    return side
+
+
+def _band(rows: object, full: int) -> tuple[int, int]:
+    if not isinstance(rows, (tuple, list)) or len(rows) != 2:
+        raise ValueError(f"rows: must be two numbers, got {rows!r}")
+    first, last = (whole_number(row, "rows", at_least=0) for row in rows)
+    if not first <= last <= full:
+        raise ValueError(f"rows: must be within {(0, full)} and in order, got {(first, last)}")
+    return first, last
 
 
 @kernel("(u1[:,:,::1], i8, i8, i8, i8, f4[:,:,::1])", "(f4[:,:,::1], i8, i8, i8, i8, f4[:,:,::1])")
@@ -75,7 +96,11 @@ def _resize(
         for row in (upper, lower):
             slot = row & 1  # two rows that follow each other never share a slot
             if held[slot] != row:
-                _blend_row(source[row], lefts, rights, shares, rows[slot])
+                # Said as a number, three channels are unrolled: a third of the whole time.
+                if channels == 3:
+                    _blend_row(source[row].reshape(-1), lefts, rights, shares, 3, rows[slot])
+                else:
+                    _blend_row(source[row].reshape(-1), lefts, rights, shares, channels, rows[slot])
                 held[slot] = row
         above, below = rows[upper & 1], rows[lower & 1]
         share = fractions[y]
@@ -107,11 +132,12 @@ def _blend_row(
     lefts: NDArray[np.int64],
     rights: NDArray[np.int64],
     shares: NDArray[Any],
+    channels: int,
     row: NDArray[np.float32],
 ) -> None:
-    channels = source.shape[1]
     for x in range(len(lefts)):
+        left, right, place = channels * lefts[x], channels * rights[x], channels * x
         share = shares[x]
         rest = np.float32(1) - share
         for c in range(channels):
-            row[x * channels + c] = rest * np.float32(source[lefts[x], c]) + share * np.float32(source[rights[x], c])
+            row[place + c] = rest * np.float32(source[left + c]) + share * np.float32(source[right + c])

@@ -1,7 +1,10 @@
-"""Who waits for an answer: until when, and whether they are still there."""
+"""Who waits for an answer: until when, how urgently, and whether they are still there."""
 
 import threading
 from collections.abc import Callable
+from typing import Literal
+
+Priority = Literal["high", "normal"]
 
 
 class Caller:
@@ -9,12 +12,14 @@ class Caller:
 
     Args:
         deadline_s: when the caller stops waiting, on the monotonic clock; None if it never does.
+        priority: ``high`` goes before ``normal`` in the queue of a model; `retinue.runtime.backlog` has the rule.
     """
 
-    __slots__ = ("_cancellers", "_lock", "deadline_s", "is_cancelled")
+    __slots__ = ("_cancellers", "_lock", "deadline_s", "is_cancelled", "priority")
 
-    def __init__(self, deadline_s: float | None = None) -> None:
+    def __init__(self, deadline_s: float | None = None, priority: Priority = "normal") -> None:
         self.deadline_s = deadline_s
+        self.priority: Priority = priority
         self.is_cancelled = False
         self._lock = threading.Lock()
         self._cancellers: dict[Callable[[], object], None] = {}  # an ordered set

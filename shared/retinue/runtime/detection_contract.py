@@ -1,5 +1,7 @@
 """Whether a detector's graphs have the inputs and outputs that their manifest speaks of, by family."""
 
+from collections.abc import Collection
+
 from retinue.runtime.backend import Backend, TensorInfo
 from retinue.runtime.contract import FREE, check_tensor
 from retinue.runtime.detection_manifest import DetrManifest, FasterRcnnManifest, ShorterSideInput, YoloManifest
@@ -13,7 +15,7 @@ def check_faster_rcnn(manifest: FasterRcnnManifest, rpn: Backend, head: Backend)
     """Compare both graphs with what the manifest says of them.
 
     Raises:
-        PackageInvalid: an input or output is missing, or has another type or shape.
+        PackageInvalid: an input or output is missing, or has another type or shape, or there are more inputs.
     """
     output, classes = manifest.output, len(manifest.labels)
     _check_pictures(manifest, manifest.input, rpn)
@@ -25,6 +27,7 @@ def check_faster_rcnn(manifest: FasterRcnnManifest, rpn: Backend, head: Backend)
     check_tensor(manifest, "output", rpn.outputs, output.anchor_deltas, "float", (None, None, 4))
     check_tensor(manifest, "input", head.inputs, output.boxes, "float", (FREE, 4))
     check_tensor(manifest, "input", head.inputs, output.picture, "int64", (FREE,))
+    _check_no_more(manifest, head, (*output.levels, output.boxes, output.picture))
     check_tensor(manifest, "output", head.outputs, output.scores, "float", (None, classes))
     check_tensor(manifest, "output", head.outputs, output.box_deltas, "float", (None, classes, 4))
 
@@ -33,7 +36,7 @@ def check_detr(manifest: DetrManifest, graph: Backend) -> None:
     """Compare the graph with what the manifest says of it.
 
     Raises:
-        PackageInvalid: an input or output is missing, or has another type or shape.
+        PackageInvalid: an input or output is missing, or has another type or shape, or there are more inputs.
     """
     _check_pictures(manifest, manifest.input, graph)
     classes = len(manifest.labels) + 1  # no object is none of the labels
@@ -53,9 +56,7 @@ def check_yolo(manifest: YoloManifest, graph: Backend) -> TensorInfo:
     info = check_tensor(manifest, "input", graph.inputs, policy.tensor, _DTYPES[policy.pixels], shape)
     form = (None, 4 + classes, None) if output.form == "anchor_free" else (None, None, 5 + classes)
     check_tensor(manifest, "output", graph.outputs, output.tensor, "float", form)
-    if len(graph.inputs) > 1:
-        more = ", ".join(sorted(graph.inputs.keys() - {policy.tensor}))
-        raise PackageInvalid(f"{manifest.name}@{manifest.version}: the graph also wants {more}")
+    _check_no_more(manifest, graph, (policy.tensor,))
     return info
 
 
@@ -63,3 +64,9 @@ def _check_pictures(manifest: Manifest, policy: ShorterSideInput, graph: Backend
     shape = (FREE, FREE, FREE, 3)
     check_tensor(manifest, "input", graph.inputs, policy.tensor, _DTYPES[policy.pixels], shape)
     check_tensor(manifest, "input", graph.inputs, policy.size_tensor, "int64", (FREE, 2))
+    _check_no_more(manifest, graph, (policy.tensor, policy.size_tensor))
+
+
+def _check_no_more(manifest: Manifest, graph: Backend, fed: Collection[str]) -> None:
+    if more := graph.inputs.keys() - set(fed):
+        raise PackageInvalid(f"{manifest.name}@{manifest.version}: the graph also wants {', '.join(sorted(more))}")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from retinue.runtime.manifest import Manifest, Part
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(ge=1e-3, le=1e6)]  # whatever is made of two such numbers is a float32 above 0
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=8192)]
 Weights = tuple[Positive, Positive, Positive, Positive]
@@ -77,22 +77,37 @@ class Selection(Part):
     max_detections: int = Field(default=100, ge=1, le=100_000, description="At most so many boxes, best first.")
 
 
+class DetrSelection(Selection):
+    """The same for a DETR, which gives each thing one box by itself."""
+
+    score_threshold: Share = Field(default=0.0, description="Boxes that score less are left out.")
+    nms: NmsKind = Field(default="none", description="How several boxes on one thing become one.")
+
+
+class YoloSelection(Selection):
+    """The same for a YOLO, with the defaults of Ultralytics."""
+
+    score_threshold: Share = Field(default=0.25, description="Boxes that score less are left out.")
+    iou_threshold: Share = Field(default=0.7, description="Overlap above which boxes suppress each other.")
+    max_detections: int = Field(default=300, ge=1, le=100_000, description="At most so many boxes, best first.")
+
+
 class Anchors(Part):
     """The boxes that proposals start from, level by level, the finest first."""
 
-    sizes: tuple[tuple[Positive, ...], ...] = Field(
+    sizes: tuple[Annotated[tuple[Positive, ...], Field(min_length=1)], ...] = Field(
         min_length=1, description="For each level the square roots of the anchors' areas, pixels of the input."
     )
     aspect_ratios: tuple[Positive, ...] = Field(min_length=1, description="Height by width; each size comes in each.")
-    strides: tuple[int, ...] = Field(min_length=1, description="For each level the pixels between cells.")
+    strides: tuple[Side, ...] = Field(min_length=1, description="For each level the pixels between cells.")
     convention: Literal["torchvision", "detectron2"] = Field(
         default="torchvision", description="How anchors are rounded and ordered."
     )
 
     @model_validator(mode="after")
     def _levels_agree(self) -> "Anchors":
-        if len(self.sizes) != len(self.strides) or min(map(len, self.sizes)) < 1 or min(self.strides) < 1:
-            raise ValueError("sizes and strides must be given for as many levels, strides from 1 up")
+        if len(self.sizes) != len(self.strides):
+            raise ValueError(f"sizes are given for {len(self.sizes)} levels and strides for {len(self.strides)}")
         return self
 
 
@@ -103,7 +118,9 @@ class Proposals(Part):
     count: int = Field(default=1000, ge=1, le=100_000, description="Boxes of a picture that go into the second graph.")
     nms_iou: Share = Field(default=0.7, description="Overlap above which boxes of a level suppress each other.")
     score_threshold: Share = Field(default=0.0, description="Anchors of a lower objectness are dropped.")
-    min_side_px: float = Field(default=1e-3, ge=0, description="Smaller boxes are dropped, pixels of the input.")
+    min_side_px: float = Field(
+        default=1e-3, ge=0, le=8192, description="Smaller boxes are dropped, pixels of the input."
+    )
     weights: Weights = Field(default=(1.0, 1.0, 1.0, 1.0), description="What deltas dx, dy, dw, dh are divided by.")
 
 
@@ -119,10 +136,18 @@ class FasterRcnnOutput(Part):
     scores: str = Field(default="scores", description="Second graph: [boxes, classes], background first.")
     box_deltas: str = Field(default="box_deltas", description="Second graph: [boxes, classes, 4].")
     weights: Weights = Field(default=(10.0, 10.0, 5.0, 5.0), description="What box_deltas are divided by.")
-    min_side_px: float = Field(default=1e-2, ge=0, description="Smaller boxes are dropped, pixels of the input.")
+    min_side_px: float = Field(
+        default=1e-2, ge=0, le=8192, description="Smaller boxes are dropped, pixels of the input."
+    )
     anchors: Anchors = Field(description="Where proposals start from.")
     proposals: Proposals = Field(default_factory=Proposals, description="How proposals are chosen.")
     selection: Selection = Field(default_factory=Selection, description="Which boxes are answered.")
+
+    @model_validator(mode="after")
+    def _levels_differ(self) -> "FasterRcnnOutput":
+        if len(set(self.levels)) < len(self.levels):
+            raise ValueError("levels must not name a feature twice")
+        return self
 
 
 class DetrOutput(Part):
@@ -130,9 +155,7 @@ class DetrOutput(Part):
 
     logits: str = Field(default="logits", description="[batch, queries, classes + 1], the last stands for no object.")
     boxes: str = Field(default="boxes", description="[batch, queries, 4] cx, cy, w, h, shares of the picture.")
-    selection: Selection = Field(
-        default_factory=lambda: Selection(score_threshold=0.0, nms="none"), description="Which boxes are answered."
-    )
+    selection: DetrSelection = Field(default_factory=DetrSelection, description="Which boxes are answered.")
 
 
 class YoloOutput(Part):
@@ -143,10 +166,7 @@ class YoloOutput(Part):
         description="anchor_free: [batch, 4 + classes, boxes]. anchor_based: [batch, boxes, 5 + classes], objectness "
         "before the classes. Boxes are cx, cy, w, h, pixels of the input; scores are in [0, 1]."
     )
-    selection: Selection = Field(
-        default_factory=lambda: Selection(score_threshold=0.25, iou_threshold=0.7, max_detections=300),
-        description="Which boxes are answered.",
-    )
+    selection: YoloSelection = Field(default_factory=YoloSelection, description="Which boxes are answered.")
 
 
 class FasterRcnnManifest(Manifest):

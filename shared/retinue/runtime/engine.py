@@ -3,32 +3,25 @@
 import threading
 import time
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 import structlog
 
+from retinue.runtime.batch_sizes import BatchSizes
 from retinue.runtime.batcher import Batcher
-from retinue.runtime.caller import Caller
+from retinue.runtime.caller import Caller, Priority
+from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import ModelNotReady
 from retinue.runtime.manifest import Manifest
-from retinue.runtime.pipeline import Bounded, Observer, Pipeline
+from retinue.runtime.pipeline import Observer, Pipeline, RowPixels
 from retinue.runtime.statistics import Statistics
 from retinue.runtime.ticket import Answer, Item, Ticket
 from retinue.runtime.timings import Timings
 from retinue.runtime.worker import Worker
 
+__all__ = ["Engine", "EngineSize"]
+
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSize:
-    """How much of the machine one engine takes."""
-
-    workers: int
-    max_batch_size: int
-    max_queue_items: int
-    max_queue_bytes: int
 
 
 class Engine(Generic[Item, Answer]):
@@ -50,15 +43,11 @@ class Engine(Generic[Item, Answer]):
         self.statistics = Statistics()
         observers = _Both(self.statistics, observer)
         self._batcher: Batcher[Item, Answer] = Batcher(
-            max_batch_size=size.max_batch_size,
-            max_queue_items=size.max_queue_items,
-            max_queue_bytes=size.max_queue_bytes,
-            most_rows=pipeline.most_rows if isinstance(pipeline, Bounded) else None,
-            on_drop=observers.on_drop,
+            size, sizes=_batch_sizes(pipeline, size), on_drop=observers.on_drop
         )
         self._threads = [
             threading.Thread(
-                target=Worker(pipeline, self._batcher, observers, max_batch_size=size.max_batch_size),
+                target=Worker(pipeline, self._batcher, observers),
                 name=f"{manifest.name}-{number}",
                 daemon=True,  # a process that is told to end does not wait for a stuck run
             )
@@ -71,27 +60,31 @@ class Engine(Generic[Item, Answer]):
         return len(self._batcher)
 
     def start(self) -> None:
-        """Run every warm-up bucket at every power of two up to the largest batch, then start the workers."""
+        """Run every warm-up bucket at every power of two up to its largest batch, then start the workers."""
+        sizes = self._batcher.sizes
         for bucket in self.pipeline.warm_up_buckets():
-            largest = self.size.max_batch_size
-            if isinstance(self.pipeline, Bounded):
-                largest = min(largest, self.pipeline.most_rows(bucket))
-            rows = self.pipeline.allocate(bucket, largest)
-            for batch_size in sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)}):
+            rows = self.pipeline.allocate(bucket, sizes.largest(bucket))
+            for batch_size in sizes.warmed(bucket):
                 self.pipeline.run(rows, batch_size)
         for thread in self._threads:
             thread.start()
         _log.info("model_ready", model=self.manifest.name, version=self.manifest.version, workers=self.size.workers)
 
-    def submit(self, item: Item, caller: Caller, *, byte_count: int = 0) -> Ticket[Item, Answer]:
-        """Queue an item and return the ticket to wait on.
+    def submit(
+        self, item: Item, caller: Caller, *, byte_count: int = 0, is_patient: bool = False
+    ) -> Ticket[Item, Answer]:
+        """Queue an item and return the ticket to wait on; see `Batcher.submit`.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: the queue is full, or the answer would come after the caller's deadline.
             ModelNotReady: the engine is closed.
         """
         bucket: Hashable = self.pipeline.bucket(item)
-        return self._batcher.submit(item, caller, bucket=bucket, byte_count=byte_count)
+        return self._batcher.submit(item, caller, bucket=bucket, byte_count=byte_count, is_patient=is_patient)
+
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late an item would be answered that came now; see `Batcher.late_s`."""
+        return self._batcher.late_s(patience_s, priority)
 
     def close(self, timeout_s: float | None = None) -> bool:
         """Refuse new items, answer those that wait, end the workers; return whether all ended in time.
@@ -108,6 +101,15 @@ class Engine(Generic[Item, Answer]):
             for ticket in batch:
                 ticket.fail(ModelNotReady("the model never started"))
         return not any(thread.is_alive() for thread in started)
+
+
+def _batch_sizes(pipeline: Pipeline[Any, Any], size: EngineSize) -> BatchSizes:
+    return BatchSizes(
+        size.max_batch_size,
+        max_pixels=size.max_batch_pixels if isinstance(pipeline, RowPixels) else None,
+        row_pixels=pipeline.row_pixels if isinstance(pipeline, RowPixels) else lambda _: 1,
+        is_rounded=pipeline.provider != "cpu",
+    )
 
 
 class _Both:

@@ -69,20 +69,29 @@ class NotSupported(RetinueError):
     reason = "NOT_SUPPORTED"
 
 
+_LEAST_RETRY_S = 0.01
+OverloadCause = Literal["queue_full", "deadline_unmet", "in_flight"]
+
+
 class Overloaded(RetinueError):
     """No room: the caller should back off for about ``retry_after_s`` seconds.
 
-    ``cause`` says of what: ``queue_full`` (a model's queue) or ``in_flight`` (calls that the server handles at once).
+    ``cause`` says of what: ``queue_full`` (a model's queue), ``deadline_unmet`` (time: the answer would come after the
+    caller's deadline) or ``in_flight`` (calls that the server handles at once).
     """
 
     reason = "OVERLOADED"
 
-    def __init__(
-        self, message: str, *, retry_after_s: float, cause: Literal["queue_full", "in_flight"], **metadata: str
-    ) -> None:
+    def __init__(self, message: str, *, retry_after_s: float, cause: OverloadCause, **metadata: str) -> None:
         super().__init__(message, cause=cause, **metadata)
         self.cause = cause
         self.retry_after_s = retry_after_s
+
+
+def late_answer(late_s: float) -> Overloaded:
+    """Return the refusal of what would be answered so many seconds after its deadline; it would fit that much later."""
+    text = f"the answer would come about {1e3 * late_s:.0f} ms after the deadline"
+    return Overloaded(text, retry_after_s=max(late_s, _LEAST_RETRY_S), cause="deadline_unmet")
 
 
 class LimitExceeded(RetinueError):

@@ -42,6 +42,8 @@ def validate_manifest(content: object) -> Manifest:
     Raises:
         PackageInvalid: a key is unknown or missing, or a value is out of range; the message names each key.
     """
+    if not isinstance(content, dict):
+        raise PackageInvalid("must hold keys and values")
     try:
         kind = _Kind.model_validate(content)
         return _manifest_type(kind).model_validate(content)

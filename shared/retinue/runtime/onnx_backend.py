@@ -27,6 +27,7 @@ _ERRORS: tuple[type[Exception], ...] = (
     # ONNX Runtime's own have no common base, and there are more with each version.
     *(kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
     ValueError,  # a graph that wants more inputs than it is fed
+    RuntimeError,  # whatever goes wrong where inputs and outputs are bound
 )
 _log = structlog.get_logger(__name__)
 

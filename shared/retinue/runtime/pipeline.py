@@ -51,11 +51,11 @@ class Pipeline(Protocol[Item_contra, Answer_co]):
 
 
 @runtime_checkable
-class Bounded(Protocol):
-    """A pipeline whose rows may be so large that a full batch of them would not fit into memory."""
+class RowPixels(Protocol):
+    """What a pipeline says beside, if its buckets differ in size: batches are then bounded in pixels as well."""
 
-    def most_rows(self, bucket: Hashable) -> int:
-        """Return how many items of a bucket may share a batch, at least 1, whatever the engine allows."""
+    def row_pixels(self, bucket: Hashable) -> int:
+        """Return how many pixels one row of a bucket's buffer has, at least 1."""
         ...
 
 
@@ -75,5 +75,5 @@ class Observer(Protocol):
         ...
 
     def on_drop(self, reason: str) -> None:
-        """One item was dropped unanswered (``cancelled`` or ``deadline``)."""
+        """One item was refused (``queue_full``) or dropped (``cancelled`` or ``deadline``), and so not answered."""
         ...

@@ -127,7 +127,5 @@ def _as_detr(height: int, width: int, policy: ShorterSideInput) -> Size:
         side = round(policy.long_side * shorter / longer)
     if side == 0:  # a line of pixels, on which the original fails
         return (policy.long_side, 1) if width < height else (1, policy.long_side)
-    if shorter == side:
-        return height, width
     other = int(side * longer / shorter)
     return (other, side) if width < height else (side, other)

@@ -74,7 +74,7 @@ class Statistics:
             self._failure.add(0.0)
 
     def on_drop(self, reason: str) -> None:  # noqa: ARG002 - an Observer's signature
-        """Count one item that nobody waited for any more."""
+        """Count one item that was refused, or that nobody waited for any more."""
         self.on_failure()
 
     def snapshot(self) -> Snapshot:

@@ -61,6 +61,10 @@ class Ticket(Generic[Item, Answer]):
         """Settle because the deadline passed; return False if it was settled before."""
         return self.fail(DeadlineExceeded("the deadline passed before the answer was there"))
 
+    def give_up(self) -> bool:
+        """Settle because the deadline can no longer be met; return False if it was settled before."""
+        return self.fail(DeadlineExceeded("the deadline would pass before the answer is there"))
+
     def drop(self, now_s: float) -> DropReason | None:
         """Settle it if nobody waits any more and return why; None where somebody still does.
 

@@ -29,19 +29,17 @@ class Worker(Generic[Item, Answer]):
         batcher: Batcher[Item, Answer],
         observer: Observer,
         *,
-        max_batch_size: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pipeline = pipeline
         self._batcher = batcher
         self._observer = observer
-        self._max_batch_size = max_batch_size
         self._clock = clock
         self._buffers: dict[Hashable, Any] = {}
 
     def __call__(self) -> None:
         """Work until there is no more."""
-        while (batch := self._batcher.take()) is not None:
+        while (batch := self._batcher.take(self)) is not None:
             self.answer(batch)
             del batch  # an idle worker keeps nobody's pictures
 
@@ -67,7 +65,7 @@ class Worker(Generic[Item, Answer]):
         bucket = pipeline.bucket(batch[0].item)
         rows = self._buffer(bucket)
         prepared: list[Ticket[Item, Answer]] = []
-        before = clock()
+        began = before = clock()
         for ticket in batch:
             if self._is_dropped(ticket):  # since the batch was taken
                 continue
@@ -93,7 +91,9 @@ class Worker(Generic[Item, Answer]):
         answers = pipeline.finish([ticket.item for ticket in prepared], outputs)
         if len(answers) != len(prepared):  # whose is whose is anybody's guess
             raise BackendFailed(f"the model gave {len(answers)} answers for {len(prepared)} rows")
-        infer_s, postprocess_s = after - before, clock() - after
+        end = clock()
+        infer_s, postprocess_s = after - before, end - after
+        self._batcher.costs.observe(bucket, len(prepared), end - began)
         for ticket, answer in zip(prepared, answers, strict=True):
             timings = ticket.timings
             timings.infer_s, timings.postprocess_s, timings.batch_size = infer_s, postprocess_s, len(prepared)
@@ -106,7 +106,7 @@ class Worker(Generic[Item, Answer]):
         """Return this worker's buffer for a bucket, made on first use; the one longest unused makes room."""
         rows = self._buffers.pop(bucket, None)
         if rows is None:
-            rows = self._pipeline.allocate(bucket, self._max_batch_size)
+            rows = self._pipeline.allocate(bucket, self._batcher.sizes.largest(bucket))
         self._buffers[bucket] = rows
         if len(self._buffers) > _KEPT_BUFFERS:
             del self._buffers[next(iter(self._buffers))]

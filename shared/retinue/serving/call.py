@@ -10,10 +10,11 @@ from typing import Any
 
 import grpc
 
-from retinue.runtime.caller import Caller
+from retinue.runtime.caller import Caller, Priority
 from retinue.runtime.errors import Cancelled, DeadlineExceeded
 
 REQUEST_ID_KEY = "x-request-id"
+PRIORITY_KEY = "x-priority"
 # A caller whose deadline passed cancels the call, and its clock started one way through the network before ours: so
 # close to the deadline it is the deadline that ended the call.
 _DEADLINE_SLACK_S = 0.05
@@ -37,11 +38,11 @@ class Call:
     def __init__(self, method: str, context: grpc.ServicerContext) -> None:
         self.method = method
         self.started_s = time.monotonic()
-        self.request_id = _request_id(context)
+        self.request_id, priority = _request_id_and_priority(context)
         remaining_s = context.time_remaining()
         # gRPC gives a huge number where the caller set no deadline.
         has_deadline = remaining_s < threading.TIMEOUT_MAX
-        self.caller = Caller(self.started_s + remaining_s if has_deadline else None)
+        self.caller = Caller(self.started_s + remaining_s if has_deadline else None, priority)
         self.facts: dict[str, Any] = {}
         if not context.add_callback(self.caller.cancel):
             self.caller.cancel()
@@ -70,9 +71,13 @@ def caller_of(context: grpc.ServicerContext) -> Caller:  # noqa: ARG001 - says f
     return _current.get().caller
 
 
-def _request_id(context: grpc.ServicerContext) -> str:
-    """Return the caller's request id where it gave a usable one, else a new one."""
+def _request_id_and_priority(context: grpc.ServicerContext) -> tuple[str, Priority]:
+    """Return the caller's request id where it gave a usable one, else a new one; and whether it is in a hurry."""
+    request_id = ""
+    priority: Priority = "normal"
     for key, value in context.invocation_metadata():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-            return value
-    return f"{_ID_PREFIX}{next(_ID_COUNTER):012x}"
+        if key == REQUEST_ID_KEY and not request_id and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            request_id = value
+        elif key == PRIORITY_KEY and value == "high":
+            priority = "high"
+    return request_id or f"{_ID_PREFIX}{next(_ID_COUNTER):012x}", priority

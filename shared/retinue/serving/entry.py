@@ -4,14 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from retinue.serving.host import Service, serve
 from retinue.serving.settings import Settings, SettingsInvalid, load_settings
 
 
 def run_service(
-    service: Service[Any, Any, Settings], settings_type: type[Settings], arguments: Sequence[str] | None = None
+    service: Service[Settings], settings_type: type[Settings], arguments: Sequence[str] | None = None
 ) -> int:
     """Serve until SIGTERM and return the exit code of the process: 2 where the settings cannot be used.
 

@@ -1,4 +1,4 @@
-"""The host of a service: it listens, loads the models, says ready, and on SIGTERM drains without losing an answer."""
+"""The host of a service: it listens, makes ready, says so, and on SIGTERM drains without losing an answer."""
 
 import gc
 import signal
@@ -6,10 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -18,27 +16,21 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from retinue.oip import open_inference_pb2_grpc
-from retinue.runtime.backend import LoadGraph
-from retinue.runtime.cores import available_cores
-from retinue.runtime.engine import Engine, EngineSize
-from retinue.runtime.errors import ModelNotFound, ProviderMissing
-from retinue.runtime.models import Models
-from retinue.runtime.onnx_backend import OnnxBackend
-from retinue.runtime.package import Package
-from retinue.runtime.pipeline import Pipeline
-from retinue.runtime.repository import scan
+from retinue.runtime.caller import Priority
+from retinue.runtime.errors import ModelNotFound
+from retinue.serving.door import Door
 from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
 from retinue.serving.logs import configure_logs, log_settings
 from retinue.serving.metrics import Load, Metrics
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.pool import HandlerPool
-from retinue.serving.settings import ServiceSettings, Settings
+from retinue.serving.settings import HostSettings
 from retinue.serving.side_port import SidePort
 from retinue.serving.tensor_model import TensorModels
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Settings_contra = TypeVar("Settings_contra", bound=HostSettings, contravariant=True)
+Settings = TypeVar("Settings", bound=HostSettings)
 
 OIP_SERVICE = "inference.GRPCInferenceService"
 _KEEPALIVE_FLOOR_MS = 5_000  # clients may ping this often, idle or not, and are not sent away for it
@@ -47,36 +39,79 @@ _FAREWELL_S = 1.0  # a caller that still comes after this long does not listen
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Service(Generic[Item, Answer, Settings]):
-    """What a service brings to its host.
+class Work(Protocol):
+    """What stands behind a service's calls and has to be made ready for them: models, or a pool of solvers."""
 
-    Args:
-        task: which packages are its own.
-        full_name: full name of its gRPC service.
-        embedded_root: the repository that ships with it.
-        default_model: which of those answers where a request and the settings name none.
-        build: makes a pipeline of a package, with what loads its graphs.
-        add_to_server: adds the servicer to a server.
-        tensor_models: its models as the Open Inference Protocol sees them.
-    """
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can answer."""
+        ...
 
-    task: str
-    full_name: str
-    embedded_root: Path
-    default_model: str
-    build: Callable[[Package, LoadGraph], Pipeline[Item, Answer]]
-    add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, Settings], None]
-    tensor_models: Callable[[Models[Item, Answer], ServiceSettings], TensorModels]
+    @property
+    def names(self) -> Sequence[str]:
+        """What is ready, as ``name@version``, for the log."""
+        ...
+
+    @property
+    def tensor_models(self) -> TensorModels:
+        """What it can do, as the Open Inference Protocol sees it."""
+        ...
+
+    def add_to_server(self, server: grpc.Server) -> None:
+        """Add the servicer that asks it to a server."""
+        ...
+
+    def load(self) -> None:
+        """Make it ready; where that fails, log why. Called once, in a thread of its own."""
+        ...
+
+    def loads(self) -> Sequence[Load]:
+        """Return what waits at this instant."""
+        ...
+
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late a call would be answered that can wait so long, 0 or less if in time."""
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """End its threads."""
+        ...
 
 
-class Host(Generic[Item, Answer, Settings]):
+class Service(Protocol[Settings_contra]):
+    """What a service brings to its host."""
+
+    @property
+    def task(self) -> str:
+        """Its name, which is that of its folder."""
+        ...
+
+    @property
+    def full_name(self) -> str:
+        """Full name of its gRPC service."""
+        ...
+
+    @property
+    def asking_methods(self) -> tuple[str, ...]:
+        """Its unary methods that ask a model, by name; under overload they are refused at the door."""
+        ...
+
+    def work(self, settings: Settings_contra, metrics: Metrics) -> Work:
+        """Return the work behind it, not ready yet.
+
+        Raises:
+            ModelNotFound: the settings name a model that is in no repository.
+        """
+        ...
+
+
+class Host(Generic[Settings]):
     """One service in one process.
 
     Args:
         service: what is served.
         settings: how.
-        on_loaded: called when the models are loaded, before the service is ready.
+        on_loaded: called when the work is ready to be done, before the service says so.
 
     Raises:
         OSError: a port is taken.
@@ -85,7 +120,7 @@ class Host(Generic[Item, Answer, Settings]):
 
     def __init__(
         self,
-        service: Service[Item, Answer, Settings],
+        service: Service[Settings],
         settings: Settings,
         on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
@@ -96,25 +131,16 @@ class Host(Generic[Item, Answer, Settings]):
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self.metrics = Metrics(registry)
-        roots = (*settings.models.roots, *((service.embedded_root,) if settings.models.is_embedded_served else ()))
-        repository = scan(roots)
-        for named in filter(None, (*settings.models.load, settings.models.default)):
-            repository.find(*named.split("@", 1))
-        self.models: Models[Item, Answer] = Models(
-            repository,
-            task=service.task,
-            selection=settings.models.load,
-            default_name=settings.models.default or service.default_model,
-        )
+        self._work = service.work(settings, self.metrics)
         self._control_pool = ThreadPoolExecutor(4, thread_name_prefix="control")
         self._pool = HandlerPool(settings.grpc.max_in_flight_calls)
         self.health = Health((service.full_name, OIP_SERVICE), self._control_pool)
-        self.metrics.observe_load(self._loads, lambda: self._pool.in_flight)
-        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._control_pool)
+        self.metrics.observe_load(self._work.loads, lambda: self._pool.in_flight)
+        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._door())
         self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
-        service.add_to_server(self._server, self.models, self.metrics, settings)
+        self._work.add_to_server(self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            OpenInferenceServicer(_WhileReady(service.tensor_models(self.models, settings), self.health)), self._server
+            OpenInferenceServicer(_WhileReady(self._work.tensor_models, self.health)), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         names = (service.full_name, OIP_SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME)
@@ -134,34 +160,29 @@ class Host(Generic[Item, Answer, Settings]):
     def run(self) -> int:
         """Serve until asked to stop; return the exit code of the process.
 
-        Models are loaded in a thread of their own, which a process that is told to end does not wait for.
+        The work is made ready in a thread of its own, which a process that is told to end does not wait for.
 
         Returns:
-            0 after a drain, 1 where no model could be loaded.
+            0 after a drain, 1 where the work did not become ready.
         """
         self._server.start()
         self._side_port.start()
         _log.info("listening", grpc_port=self.grpc_port, http_port=self.http_port, service=self._service.full_name)
-        threading.Thread(target=self._load, name="model-loader", daemon=True).start()
+        threading.Thread(target=self._load, name="loader", daemon=True).start()
         self._stop_asked.get()
         self._drain()
         return int(self._has_failed)
 
     def _load(self) -> None:
-        """Load the models and say that the server is ready, or ask it to stop where there is none."""
+        """Make the work ready and say so, or ask the server to stop where it is not."""
         try:
-            self.models.load(self._build)
-        except ProviderMissing as error:
-            _log.error("provider_missing", problem=error.message)
+            self._work.load()
         finally:  # also where a fault of ours ends this thread, with its traceback on stderr
-            if self.models.is_ready:
+            if self._work.is_ready:
                 self._on_loaded()
                 self.health.set_ready(is_ready=True)
-                manifests = [engine.manifest for engine in self.models.engines()]
-                names = sorted(f"{manifest.name}@{manifest.version}" for manifest in manifests)
-                _log.info("ready" if self.health.is_ready else "loaded_too_late", models=names)
+                _log.info("ready" if self.health.is_ready else "loaded_too_late", models=self._work.names)
             else:
-                _log.error("no_model_loaded", roots=[str(root) for root in self._settings.models.roots])
                 self._has_failed = True
                 self.ask_to_stop()
 
@@ -186,41 +207,19 @@ class Host(Generic[Item, Answer, Settings]):
         stopped = self._server.stop(max(0.0, end_s - time.monotonic()))
         self.health.close()
         stopped.wait()
-        self.models.close(timeout_s=1.0)
+        self._work.close(timeout_s=1.0)
         self._side_port.stop()
         _log.info("stopped")
 
-    def _build(self, package: Package) -> Engine[Item, Answer]:
-        engine = self._settings.engine
-
-        def load(file_name: str) -> OnnxBackend:
-            return OnnxBackend(
-                package.path(file_name),
-                providers=engine.providers,
-                threads=engine.threads,
-                is_fallback_allowed=engine.is_fallback_allowed,
-            )
-
-        size = EngineSize(
-            workers=engine.workers or max(1, available_cores() // engine.threads),
-            max_batch_size=engine.max_batch_size,
-            max_queue_items=engine.max_queue_count,
-            max_queue_bytes=engine.max_queue_bytes,
-        )
-        observer = self.metrics.engine_observer(package.name, package.version)
-        return Engine(package.manifest, self._service.build(package, load), size, observer)
+    def _door(self) -> Door:
+        names = [f"/{self._service.full_name}/{method}" for method in self._service.asking_methods]
+        return Door(self._pool, [*names, f"/{OIP_SERVICE}/ModelInfer"], self._work.late_s)
 
     def _bind(self, host: str, port: int) -> int:
         try:
             return self._server.add_insecure_port(f"{host}:{port}")
         except RuntimeError as error:  # gRPC's way to say that the port is taken
             raise OSError(f"grpc.address {host}:{port} cannot be bound") from error
-
-    def _loads(self) -> Sequence[Load]:
-        return [
-            Load(engine.manifest.name, engine.manifest.version, engine.pipeline.provider, engine.queue_length)
-            for engine in self.models.engines()
-        ]
 
 
 class _WhileReady:
@@ -247,7 +246,7 @@ def _settle_heap() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-def serve(service: Service[Any, Any, Settings], settings: Settings) -> int:
+def serve(service: Service[Settings], settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code of the process."""
     configure_logs(settings.log)
     log_settings(settings)
@@ -264,7 +263,7 @@ def serve(service: Service[Any, Any, Settings], settings: Settings) -> int:
     return host.run()
 
 
-def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
+def _options(settings: HostSettings) -> list[tuple[str, int]]:
     grpc_settings = settings.grpc
     return [
         ("grpc.max_receive_message_length", grpc_settings.max_message_bytes),

@@ -73,9 +73,10 @@ class ImageEdge(Generic[Item, Answer]):
         call.facts["item_count"] = len(images)
         return [self._begin(image, f"images[{index}]", start) for index, image in enumerate(images)]
 
-    def failure(self, begun: Begun[Pending], call: Call) -> Status | None:
+    @staticmethod
+    def failure(begun: Begun[Pending], call: Call) -> Status | None:
         """Return, as soon as it is settled, why an item has no answer; None where it has one."""
-        return begun.wait_failure(call, self._metrics)
+        return begun.wait_failure(call)
 
     @staticmethod
     def _begin(image: image_pb2.Image, field: str, start: Callable[[image_pb2.Image, str], Pending]) -> Begun[Pending]:

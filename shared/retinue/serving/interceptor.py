@@ -5,17 +5,18 @@ of `retinue.serving.status`; anything else is a fault of ours, told as INTERNAL 
 traceback.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import structlog
 from grpc_status import rpc_status
 
-from retinue.runtime.errors import Cancelled, ModelNotReady, Overloaded
+from retinue.runtime.errors import Cancelled, DeadlineExceeded, ModelNotReady, Overloaded, late_answer
 from retinue.serving.call import REQUEST_ID_KEY, Call
+from retinue.serving.door import Door, Inline
 from retinue.serving.metrics import Metrics
 from retinue.serving.pool import HandlerPool
 from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
@@ -37,13 +38,14 @@ class RpcInterceptor(grpc.ServerInterceptor):
     Args:
         metrics: where RPCs are counted.
         pool: the threads that handlers run in; a call that finds none free is refused.
-        control_pool: the threads that refuse it, so that a refusal never waits for the work it refuses to join.
+        door: turns away calls that would be answered too late; None where all are let in.
     """
 
-    def __init__(self, metrics: Metrics, pool: HandlerPool, control_pool: ThreadPoolExecutor) -> None:
+    def __init__(self, metrics: Metrics, pool: HandlerPool, door: Door | None = None) -> None:
         self._metrics = metrics
         self._pool = pool
-        self._control_pool = control_pool
+        self._door = door
+        self._inline = Inline()
         self._admitted: dict[str, Handler] = {}
         self._refused: dict[str, Handler] = {}
         self._is_draining = False
@@ -75,16 +77,44 @@ class RpcInterceptor(grpc.ServerInterceptor):
         inner = continuation(handler_call_details)
         if inner is None or method.startswith(_UNWATCHED):
             return inner
-        self._admitted[method] = _rewrapped(inner, self._watched(method, inner, _behaviour(inner)))
+        answer = self._watched(method, inner, _behaviour(inner))
+        if self._door is not None and method in self._door.methods:
+            answer = self._at_the_door(self._door, answer, self._watched(method, inner, self._refuse_late))
+            self._admitted[method] = _rewrapped(inner, answer, is_unread=True)
+        else:
+            self._admitted[method] = _rewrapped(inner, answer)
         refuse = self._watched(method, inner, self._refuse)
-        refuse.experimental_thread_pool = self._control_pool  # type: ignore[attr-defined]  # read by gRPC
-        self._refused[method] = _rewrapped(inner, refuse)
+        refuse.experimental_thread_pool = self._inline  # type: ignore[attr-defined]  # read by gRPC
+        self._refused[method] = _rewrapped(inner, refuse, is_unread=True)
         return kept[method]
+
+    @staticmethod
+    def _at_the_door(door: Door, answer: Behaviour, refuse: Behaviour) -> Behaviour:
+        """Return the behaviour of a unary call whose message is read only once it is let in."""
+
+        def behave(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            if door.late_s:
+                return refuse(requests, context)
+            try:
+                request = next(requests)
+            except StopIteration:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "a unary call has exactly one request message")
+            return answer(request, context)
+
+        behave.experimental_thread_pool = door  # type: ignore[attr-defined]  # read by gRPC
+        return behave
+
+    def _refuse_late(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG002 - a handler's
+        late_s = 0.0 if self._door is None else self._door.late_s
+        is_over = math.isinf(late_s)
+        self._metrics.rejected.labels("deadline" if is_over else "deadline_unmet").inc()
+        raise DeadlineExceeded("the deadline passed before the call's turn came") if is_over else late_answer(late_s)
 
     def _refuse(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG002 - a handler's signature
         if self._is_draining:
             self._metrics.rejected.labels("draining").inc()
             raise ModelNotReady("the server is stopping")
+        self._metrics.rejected.labels("in_flight").inc()
         raise Overloaded("the server handles as many calls as it can", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
 
     def _watched(self, method: str, handler: Handler, behaviour: Behaviour) -> Behaviour:
@@ -154,8 +184,6 @@ class _Watch:
         if failure.is_ours:
             _log.error("rpc_failed", method=self._method, request_id=call.request_id, exc_info=error)
         error.__traceback__ = None  # its frames hold the request and the ticket that holds the error: a cycle
-        if isinstance(error, Overloaded):
-            self._metrics.rejected.labels(error.cause).inc()
         self.end(call, failure.code.name, reason=failure.status.message)
         status = rpc_status.to_status(failure.status)
         trailing = (*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id))
@@ -168,15 +196,22 @@ def _behaviour(handler: Handler) -> Behaviour:
     return next(behaviour for behaviour in behaviours if behaviour is not None)
 
 
-def _rewrapped(handler: Handler, behaviour: Behaviour) -> Handler:
-    """Return a handler of the same kind and message types with another behaviour."""
+def _rewrapped(handler: Handler, behaviour: Behaviour, *, is_unread: bool = False) -> Handler:
+    """Return a handler of the same kind and message types with another behaviour.
+
+    Args:
+        handler: what it is to be like.
+        behaviour: what it does.
+        is_unread: whether the behaviour is given an iterator even where there is one message: nothing is read, and
+            nobody waits for it, before the behaviour asks.
+    """
     makers = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }
-    make = makers[handler.request_streaming, handler.response_streaming]
+    make = makers[handler.request_streaming or is_unread, handler.response_streaming]
     return make(behaviour, handler.request_deserializer, handler.response_serializer)
 
 

@@ -7,9 +7,8 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from google.rpc.status_pb2 import Status
 
-from retinue.runtime.errors import Cancelled, DeadlineExceeded, Overloaded, RetinueError
+from retinue.runtime.errors import Cancelled, DeadlineExceeded, RetinueError
 from retinue.serving.call import Call
-from retinue.serving.metrics import Metrics
 from retinue.serving.status import failure_of
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +40,7 @@ class Begun(Generic[Pending]):
         except RetinueError as error:
             return cls(image_id, None, error)
 
-    def wait_failure(self, call: Call, metrics: Metrics) -> Status | None:
+    def wait_failure(self, call: Call) -> Status | None:
         """Return, as soon as it is settled, why this item has no answer; None where its ticket holds one.
 
         Raises:
@@ -57,6 +56,4 @@ class Begun(Generic[Pending]):
         call.facts["failed_items"] = call.facts.get("failed_items", 0) + 1
         if failure.is_ours:
             _log.error("item_failed", method=call.method, request_id=call.request_id, exc_info=error)
-        if isinstance(error, Overloaded):
-            metrics.rejected.labels(error.cause).inc()
         return failure.status

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from retinue.serving.log_writer import LogWriter
-from retinue.serving.settings import LogSettings, ServiceSettings
+from retinue.serving.settings import HostSettings, LogSettings
 
 # Local variables of a frame are pictures and requests: never in a log, and slow to print.
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -37,6 +37,6 @@ def configure_logs(settings: LogSettings) -> None:
     )
 
 
-def log_settings(settings: ServiceSettings) -> None:
+def log_settings(settings: HostSettings) -> None:
     """Say once what is in force. No setting of ours is a secret; one that becomes so must be a `SecretStr`."""
     structlog.get_logger(__name__).info("settings_loaded", **settings.model_dump(mode="json"))

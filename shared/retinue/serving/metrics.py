@@ -40,6 +40,12 @@ STAGE_BUCKETS_S = (5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 # Encoded pictures: a thumbnail to the default limit.
 IMAGE_BUCKETS_BYTES = tuple(float(2**power) for power in range(10, 26))
+# Problems of matching: a few things with a few others, to the default limit.
+CELL_BUCKETS = tuple(float(4**power) for power in range(1, 14))
+# From a few pairs to the largest matrices.
+SOLVE_BUCKETS_S = (2.5e-5, *STAGE_BUCKETS_S, 10.0, 30.0)
+
+REJECTION_REASONS = ("queue_full", "deadline_unmet", "in_flight", "deadline", "cancelled", "draining")
 
 _RPC = ("grpc_type", "grpc_service", "grpc_method")
 _MODEL = ("model", "version")
@@ -79,7 +85,7 @@ class Metrics:
         )
         self.rejected = Counter(
             "retinue_rejected_total",
-            "Items and calls not answered, by reason: queue_full, in_flight, deadline, cancelled, draining.",
+            f"Items and calls not answered, by reason: {', '.join(REJECTION_REASONS)}.",
             ("reason",),
             registry=registry,
         )
@@ -110,7 +116,24 @@ class Metrics:
         self.failed = Counter(
             "retinue_failed_total", "Items that ended in an error of their own.", _MODEL, registry=registry
         )
-        for reason in ("queue_full", "in_flight", "deadline", "cancelled", "draining"):
+        kind = ("problem",)
+        self.problem_cells = Histogram(
+            "retinue_problem_cells",
+            "Size of the matching problems solved, rows times columns.",
+            kind,
+            buckets=CELL_BUCKETS,
+            registry=registry,
+        )
+        self.solve = Histogram(
+            "retinue_solve_seconds",
+            "Time to solve one matching problem.",
+            kind,
+            buckets=SOLVE_BUCKETS_S,
+            registry=registry,
+        )
+        self.pairs = Counter("retinue_pairs_total", "Pairs found.", kind, registry=registry)
+        self.unpaired = Counter("retinue_unpaired_total", "Things left without a partner.", kind, registry=registry)
+        for reason in REJECTION_REASONS:
             self.rejected.labels(reason)  # a rate needs the zero
 
     def observe_load(self, loads: Callable[[], Iterable[Load]], in_flight_calls: Callable[[], int]) -> None:
@@ -120,6 +143,32 @@ class Metrics:
     def engine_observer(self, model: str, version: str) -> "EngineObserver":
         """Return the observer that an engine reports to."""
         return EngineObserver(self, model, version)
+
+    def solve_observer(self, problem: str) -> "SolveObserver":
+        """Return the observer that solvers of one kind of problem report to."""
+        return SolveObserver(self, problem)
+
+
+class SolveObserver:
+    """Turns what is said of solved problems into metrics; label lookups are done once, here."""
+
+    def __init__(self, metrics: Metrics, problem: str) -> None:
+        self._cells = metrics.problem_cells.labels(problem)
+        self._solve = metrics.solve.labels(problem)
+        self._pairs = metrics.pairs.labels(problem)
+        self._unpaired = metrics.unpaired.labels(problem)
+
+    def on_solved(self, solve_s: float, pair_count: int, unpaired_a_count: int, unpaired_b_count: int) -> None:
+        """Count one problem of pairs."""
+        self._cells.observe((pair_count + unpaired_a_count) * (pair_count + unpaired_b_count))
+        self._solve.observe(solve_s)
+        self._pairs.inc(pair_count)
+        self._unpaired.inc(unpaired_a_count + unpaired_b_count)
+
+    def on_scored(self, solve_s: float, cell_count: int) -> None:
+        """Count one evaluation, which has no pairs of its own."""
+        self._cells.observe(cell_count)
+        self._solve.observe(solve_s)
 
 
 class EngineObserver:
@@ -153,7 +202,7 @@ class EngineObserver:
         self._failed.inc()
 
     def on_drop(self, reason: str) -> None:
-        """Count one item that was dropped."""
+        """Count one item that was refused or dropped."""
         self._rejected.labels(reason).inc()
 
 

@@ -148,7 +148,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         """Yield one answer per request, in order; a condition is an answer too, unless the metadata want a status."""
         is_strict = any(key == STRICT_STREAM_KEY and value == "true" for key, value in context.invocation_metadata())
         caller = caller_of(context)
-        item_caller = Caller(caller.deadline_s)
+        item_caller = Caller(caller.deadline_s, caller.priority)
 
         def leave() -> None:
             item_caller.cancel()  # whichever is under way
@@ -156,7 +156,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         # One canceller for the whole stream: one for each request would keep every request while the stream lives.
         caller.on_cancel(leave)
         for request in request_iterator:
-            item_caller = Caller(caller.deadline_s)
+            item_caller = Caller(caller.deadline_s, caller.priority)
             if caller.is_cancelled:
                 raise Cancelled("the caller went away")
             try:

@@ -108,6 +108,17 @@ class EngineSettings(Group):
     workers: int | None = Field(default=None, ge=1, le=256, description="Threads per model; default one per core.")
     threads: int = Field(default=1, ge=1, le=256, description="ONNX Runtime's own threads for one run.")
     max_batch_size: int = Field(default=4, ge=1, le=1024, description="Most pictures in one run of a model.")
+    max_batch_pixels: int = Field(
+        default=8 * 2**20,
+        ge=1,
+        description="Most input pixels in one run: large pictures run in smaller batches, the largest alone.",
+    )
+    max_delay_ms: float = Field(
+        default=0.0,
+        ge=0,
+        le=10_000,
+        description="How long a picture may be held back for its batch to fill; never beyond what its deadline allows.",
+    )
     max_queue_count: int = Field(default=512, ge=1, description="Most pictures waiting for a model; more are refused.")
     max_queue_bytes: int = Field(default=512 * 2**20, ge=1, description="Most bytes waiting for a model.")
 
@@ -119,26 +130,14 @@ class LogSettings(Group):
     format: Literal["auto", "json", "pretty"] = Field(default="auto", description="auto: pretty on a terminal.")
 
 
-class ServiceSettings(BaseSettings):
-    """All settings of one service."""
+class HostSettings(BaseSettings):
+    """What every service has: its ports and its log."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=_DELIMITER, extra="forbid", frozen=True)
 
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
-    images: ImageSettings = Field(default_factory=ImageSettings)
-    models: ModelSettings = Field(default_factory=ModelSettings)
-    engine: EngineSettings = Field(default_factory=EngineSettings)
     log: LogSettings = Field(default_factory=LogSettings)
-
-    @model_validator(mode="after")
-    def _a_message_holds_a_picture(self) -> "ServiceSettings":
-        if self.grpc.max_message_bytes < self.images.max_bytes + _ENVELOPE_BYTES:
-            raise ValueError(
-                f"grpc.max_message_bytes ({self.grpc.max_message_bytes}) must exceed images.max_bytes "
-                f"({self.images.max_bytes}) by at least {_ENVELOPE_BYTES}"
-            )
-        return self
 
     @classmethod
     def settings_customise_sources(
@@ -153,7 +152,24 @@ class ServiceSettings(BaseSettings):
         return (env_settings, init_settings)
 
 
-Settings = TypeVar("Settings", bound=ServiceSettings)
+class ServiceSettings(HostSettings):
+    """All settings of one service of models."""
+
+    images: ImageSettings = Field(default_factory=ImageSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+
+    @model_validator(mode="after")
+    def _a_message_holds_a_picture(self) -> "ServiceSettings":
+        if self.grpc.max_message_bytes < self.images.max_bytes + _ENVELOPE_BYTES:
+            raise ValueError(
+                f"grpc.max_message_bytes ({self.grpc.max_message_bytes}) must exceed images.max_bytes "
+                f"({self.images.max_bytes}) by at least {_ENVELOPE_BYTES}"
+            )
+        return self
+
+
+Settings = TypeVar("Settings", bound=HostSettings)
 
 
 def load_settings(kind: type[Settings], config: Path | None = None) -> Settings:

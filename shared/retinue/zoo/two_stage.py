@@ -81,7 +81,8 @@ class TwoStage:
         for cells, stride in zip(self._cells, policy.strides, strict=True):
             rows, columns = (-(-side // stride) for side in padded)
             start, count = sum(counts), min(policy.proposals_per_level, rows * columns * len(cells))
-            anchors.append(anchors_at(anchor[start : start + count], (rows, columns), stride, cells))
+            steps = (padded[0] // rows, padded[1] // columns)  # as the original: not the stride where it leaves a rest
+            anchors.append(anchors_at(anchor[start : start + count], (rows, columns), steps, cells))
             counts.append(count)
         boxes = decode_boxes(deltas, np.concatenate(anchors), weights=policy.proposal_weights)
         boxes, scores = clip_boxes(boxes, *size), sigmoid(logits)

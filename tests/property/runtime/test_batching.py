@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from retinue.runtime.batcher import Batcher
-from retinue.runtime.caller import Caller
+from retinue.runtime.caller import Caller, Priority
+from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import (
     BackendFailed,
     Cancelled,
@@ -36,6 +37,7 @@ ERRORS: dict[Fault, type[Exception]] = {
 }
 # Most items are good, else no batch of several is ever run to its end.
 FAULTS = st.sampled_from(["", "", "", "", "", "", *ERRORS])
+PRIORITIES: list[Priority] = ["high", "normal"]
 _LATER_S = 1e12  # far from the real clock, on which `wait` would time out: nothing here may wait
 
 
@@ -62,16 +64,16 @@ class BatcherMachine(RuleBasedStateMachine):
         self.ledger = Ledger()
         self.pipeline = NumberPipeline()
         self.batcher: Batcher[Written, int] = Batcher(
-            max_batch_size=max_batch_size,
-            max_queue_items=max_queue_items,
-            max_queue_bytes=max_queue_bytes,
+            EngineSize(1, max_batch_size, max_queue_items, max_queue_bytes),
             on_drop=self.ledger.on_drop,
             clock=self.clock,
         )
-        self.worker = Worker(self.pipeline, self.batcher, self.ledger, max_batch_size=max_batch_size, clock=self.clock)
+        self.worker = Worker(self.pipeline, self.batcher, self.ledger, clock=self.clock)
         self.waiting: deque[Queued] = deque()
         self.taken: list[list[Queued]] = []
         self.all: list[Queued] = []
+        self.refusals = 0
+        self.high_turns = 0
         self.is_closed = False
 
     @rule(
@@ -80,9 +82,19 @@ class BatcherMachine(RuleBasedStateMachine):
         byte_count=st.integers(0, 12),
         patience_s=st.sampled_from([None, None, -1, 0, 2, 8]),
         is_gone=st.sampled_from([False, False, False, True]),
+        priority=st.sampled_from(PRIORITIES),
     )
-    def submit(self, fault: Fault, bucket: str, byte_count: int, patience_s: int | None, *, is_gone: bool) -> None:
-        caller = Caller(None if patience_s is None else self.clock.now_s + patience_s)
+    def submit(
+        self,
+        fault: Fault,
+        bucket: str,
+        byte_count: int,
+        patience_s: int | None,
+        priority: Priority,
+        *,
+        is_gone: bool,
+    ) -> None:
+        caller = Caller(None if patience_s is None else self.clock.now_s + patience_s, priority)
         if is_gone:
             caller.cancel()
         item = Written(len(self.all), fault, bucket)
@@ -98,6 +110,7 @@ class BatcherMachine(RuleBasedStateMachine):
             with pytest.raises(refusal):
                 self.batcher.submit(item, caller, bucket=bucket, byte_count=byte_count)
             assert not caller._cancellers
+            self.refusals += refusal is Overloaded
             return
         ticket = self.batcher.submit(item, caller, bucket=bucket, byte_count=byte_count)
         one = Queued(ticket, byte_count)
@@ -126,8 +139,10 @@ class BatcherMachine(RuleBasedStateMachine):
         """Compare what is handed out with what the model says: the oldest bucket, in order, the dead left out."""
         expected: list[Queued] = []
         while self.waiting and not expected:
-            bucket = self.waiting[0].ticket.item.bucket
-            for one in [one for one in self.waiting if one.ticket.item.bucket == bucket]:
+            leader = self._leader()
+            same_bucket = [one for one in self.waiting if one.ticket.item.bucket == leader.ticket.item.bucket]
+            leading = leader.ticket.caller.priority
+            for one in sorted(same_bucket, key=lambda one: one.ticket.caller.priority != leading):
                 if len(expected) == self.limits[0]:
                     break
                 self.waiting.remove(one)
@@ -164,6 +179,22 @@ class BatcherMachine(RuleBasedStateMachine):
         self.batcher.close()
         self.is_closed = True
 
+    def _leader(self) -> Queued:
+        """Return the oldest of the high, or at every fourth turn of the normal where there are both."""
+        first = {
+            priority: next((one for one in self.waiting if one.ticket.caller.priority == priority), None)
+            for priority in PRIORITIES
+        }
+        high, normal = first["high"], first["normal"]
+        if high is None or normal is None:
+            self.high_turns = 0
+            return self.waiting[0]
+        if self.high_turns == 3:
+            self.high_turns = 0
+            return normal
+        self.high_turns += 1
+        return high
+
     def _is_live(self, one: Queued) -> bool:
         deadline_s = one.ticket.caller.deadline_s
         return not one.errors and (deadline_s is None or self.clock.now_s < deadline_s)
@@ -179,7 +210,7 @@ class BatcherMachine(RuleBasedStateMachine):
     def queue_is_what_the_model_says_and_within_its_bounds(self) -> None:
         used = sum(one.byte_count for one in self.waiting)
         assert len(self.batcher) == len(self.waiting) <= self.limits[1]
-        assert self.batcher._bytes == used
+        assert self.batcher._backlog.byte_count == used
         assert used <= self.limits[2] or len(self.waiting) == 1
 
     @invariant()
@@ -204,7 +235,7 @@ class BatcherMachine(RuleBasedStateMachine):
             if error is None:
                 assert one.ticket.wait() == one.ticket.item.number
             assert not one.ticket.cancel()
-        assert self.ledger.item_count == len(self.all)
+        assert self.ledger.item_count == len(self.all) + self.refusals
         assert len(self.ledger.answers) == sum(not one.errors for one in self.all)
 
 
@@ -243,14 +274,15 @@ def test_threads_lose_nothing_swap_nothing_and_answer_once(
 ) -> None:
     ledger, pipeline = Ledger(), NumberPipeline()
     batcher: Batcher[Written, int] = Batcher(
-        max_batch_size=max_batch_size, max_queue_items=max_queue_items, max_queue_bytes=1000, on_drop=ledger.on_drop
+        EngineSize(worker_count, max_batch_size, max_queue_items, 1000), on_drop=ledger.on_drop
     )
     start = threading.Barrier(worker_count + len(clients))
     sent: list[tuple[Sent, Ticket[Written, int]]] = []
+    refusals: list[None] = []
 
     def work() -> None:
         start.wait()
-        Worker(pipeline, batcher, ledger, max_batch_size=max_batch_size)()
+        Worker(pipeline, batcher, ledger)()
 
     def send(client: int, items: list[Sent]) -> None:
         start.wait()
@@ -262,6 +294,7 @@ def test_threads_lose_nothing_swap_nothing_and_answer_once(
                 mine.append((one, batcher.submit(written, caller, bucket=one.bucket)))
             except Overloaded:
                 assert max_queue_items == 2
+                refusals.append(None)
             if one.is_left:
                 caller.cancel()
         for _, ticket in mine:
@@ -279,20 +312,20 @@ def test_threads_lose_nothing_swap_nothing_and_answer_once(
         _assert_settled_rightly(one, ticket)
     decoded = set(pipeline.decoded)
     assert not any(one.is_late and ticket.item.number in decoded for one, ticket in sent)
-    assert len(batcher) == batcher._bytes == batcher._idle_workers == 0
+    assert len(batcher) == batcher._backlog.byte_count == batcher._idle_workers == 0
     assert all(len(run) <= max_batch_size for run in pipeline.runs)
-    _assert_counted_once(ledger, sent)
+    _assert_counted_once(ledger, sent, len(refusals))
     if worker_count == 1:
         _assert_kept_in_order(pipeline, clients)
 
 
-def _assert_counted_once(ledger: Ledger, sent: list[tuple[Sent, Ticket[Written, int]]]) -> None:
+def _assert_counted_once(ledger: Ledger, sent: list[tuple[Sent, Ticket[Written, int]]], refusals: int) -> None:
     answered = sum(ticket.wait_error() is None for _, ticket in sent)
     assert len(ledger.answers) == answered
     # One whose caller leaves while his batch fails as a whole is in none of the columns.
-    assert answered <= ledger.item_count <= len(sent)
+    assert answered + refusals <= ledger.item_count <= len(sent) + refusals
     if not any(one.is_left for one, _ in sent):
-        assert ledger.item_count == len(sent)
+        assert ledger.item_count == len(sent) + refusals
 
 
 def _assert_settled_rightly(one: Sent, ticket: Ticket[Written, int]) -> None:
@@ -328,7 +361,7 @@ def test_callers_who_leave_at_any_stage_leave_nobody_hanging(
 ) -> None:
     """Some batchers never answer those behind one who left."""
     pipeline, ledger = NumberPipeline(), Ledger()
-    batcher: Batcher[Written, int] = Batcher(max_batch_size=8, max_queue_items=8, max_queue_bytes=1)
+    batcher: Batcher[Written, int] = Batcher(EngineSize(1, 8, 8, 1))
     tickets = [batcher.submit(Written(number, fault), Caller()) for number, fault in enumerate(faults)]
 
     def leave(_: object = None) -> None:
@@ -337,7 +370,7 @@ def test_callers_who_leave_at_any_stage_leave_nobody_hanging(
 
     setattr(pipeline, f"on_{moment}", leave)
     batcher.close()
-    Worker(pipeline, batcher, ledger, max_batch_size=8)()
+    Worker(pipeline, batcher, ledger)()
 
     for number, (fault, ticket) in enumerate(zip(faults, tickets, strict=True)):
         assert ticket.is_settled

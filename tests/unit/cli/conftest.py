@@ -7,6 +7,8 @@ import pytest
 import structlog
 
 from tests.unit.client.scripted_detection import RunningDetection, running_detection
+from tests.unit.client.scripted_matching import RunningMatching, running_matching
+from tests.unit.client.scripted_segmentation import RunningSegmentation, running_segmentation
 from tests.unit.client.scripted_service import Running, running
 
 
@@ -19,6 +21,18 @@ def served() -> Iterator[Running]:
 @pytest.fixture
 def served_detection() -> Iterator[RunningDetection]:
     with running_detection() as one:
+        yield one
+
+
+@pytest.fixture
+def served_matching() -> Iterator[RunningMatching]:
+    with running_matching() as one:
+        yield one
+
+
+@pytest.fixture
+def served_segmentation() -> Iterator[RunningSegmentation]:
+    with running_segmentation() as one:
         yield one
 
 

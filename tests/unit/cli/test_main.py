@@ -12,7 +12,9 @@ import pytest
 from retinue.classification.v1 import classification_pb2 as pb
 from retinue.cli.arguments import NMS_KINDS
 from retinue.cli.main import main
+from retinue.cli.matching_arguments import BOX_METRICS, MATCH_MODES
 from retinue.client.detection_request import Nms
+from retinue.client.matching_problems import BoxMetric, MatchMode
 from tests.unit.client.scripted_service import Running, result_for
 
 ENVIRONMENT = {"PYTHONPATH": ":".join(filter(None, sys.path))}
@@ -64,6 +66,32 @@ assert not heavy, heavy
         ["detect", "a.png", "--tile", "64", "--overlap", "33"],
         ["detect", "a.png", "--tile", "64", "--overlap", "-1"],
         ["detect", "a.png", "--overlap", "8"],
+        ["match"],
+        ["match", "points", "a.csv", "b.csv"],
+        ["match", "points", "a.csv", "b.csv", "--radius", "-1"],
+        ["match", "points", "a.csv", "b.csv", "--radius", "inf"],
+        ["match", "points", "a.csv", "b.csv", "--radius", "1", "--mode", "most"],
+        ["match", "points", "a.csv", "b.csv", "--radius", "1", "--json", "--csv", "o.csv"],
+        ["match", "boxes", "a.json"],
+        ["match", "boxes", "a.json", "b.json", "--threshold", "2"],
+        ["match", "boxes", "a.json", "b.json", "--metric", "ciou"],
+        ["evaluate"],
+        ["evaluate", "--gt", "no.json", "--dt", "no.json"],
+        ["track"],
+        ["track", "det.txt", "--high-score", "1.5"],
+        ["track", "det.txt", "--min-seen", "0"],
+        ["segment"],
+        ["segment", "a.png", "--slide", "b.tif"],
+        ["segment", "--slide", "no/such/slide.tif"],
+        ["segment", "a.png", "--threshold", "1.5"],
+        ["segment", "a.png", "--min-area", "-1"],
+        ["segment", "a.png", "--max", "0"],
+        ["segment", "a.png", "--tile", "31"],
+        ["segment", "a.png", "--tile", "64", "--overlap", "33"],
+        ["segment", "a.png", "--blend", "median"],
+        ["segment", "a.png", "--csv", "no/such/folder/x.csv"],
+        ["segment", "a.png", "--server", "nowhere"],
+        ["segment", "a.png", "--model", "@2"],
         ["models", "import", "weights.pth"],
         ["models", "list", "--root", "no/such/folder"],
     ],
@@ -122,6 +150,8 @@ def test_an_interrupt_ends_quietly_with_the_code_that_shells_expect(served: Runn
     assert complaint == ""
 
 
-def test_the_kinds_of_nms_are_those_of_the_client() -> None:
+def test_choices_are_those_of_the_client() -> None:
     """They are written twice, so that help needs no client."""
     assert get_args(Nms) == NMS_KINDS
+    assert get_args(MatchMode) == MATCH_MODES
+    assert get_args(BoxMetric) == BOX_METRICS

@@ -15,7 +15,7 @@ class Keywords(CallKeywords, total=False):
 
 def test_a_keyword_that_is_not_known_is_named_with_those_that_are() -> None:
     check_known({"model": "pets", "top_k": 3}, Keywords)
-    with pytest.raises(TypeError, match="unknown keyword topk; known: model, timeout_s, request_id, top_k"):
+    with pytest.raises(TypeError, match="unknown keyword topk; known: timeout_s, request_id, model, top_k"):
         check_known({"topk": 3}, Keywords)
 
 

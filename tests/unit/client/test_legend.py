@@ -1,27 +1,14 @@
 import numpy as np
 import pytest
 
-from retinue.client.detection_answer import Detection, DetectionAnswer
-from retinue.client.image_info import ImageInfo
-from retinue.client.legend import MAX_ROWS, legend
+from retinue.client.legend import MAX_ROWS, LegendEntry, legend
 from retinue.client.palette import class_colour
-from retinue.client.timings import Timings
+
+FOOTER = ("rounds@1", "0.0 ms")
 
 
-def answer(*counts: tuple[int, str, int]) -> DetectionAnswer:
-    """Return so many detections of each class."""
-    return DetectionAnswer(
-        image_id="x",
-        detections=tuple(
-            Detection((0.0, 0.0, 1.0, 1.0), class_id, label, 0.5)
-            for class_id, label, count in counts
-            for _ in range(count)
-        ),
-        image_info=ImageInfo(640, 480, 1, False, "png"),
-        model_name="rounds",
-        model_version="1",
-        timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 1),
-    )
+def entries(*counts: tuple[int, str, int]) -> list[LegendEntry]:
+    return [LegendEntry(class_id, label, str(count)) for class_id, label, count in counts]
 
 
 def swatches(strip: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], class_id: int) -> int:
@@ -30,17 +17,17 @@ def swatches(strip: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], class_id: i
     return int(columns[0]) if len(columns) else -1
 
 
-def test_the_most_frequent_class_comes_first() -> None:
-    strip = legend(answer((0, "coin", 1), (2, "white cell", 5)), 640, 1.0)
+def test_classes_stand_in_their_order() -> None:
+    strip = legend(entries((2, "white cell", 5), (0, "coin", 1)), FOOTER, 640, 1.0)
     assert strip.shape == (60, 640, 3)
     assert 0 < swatches(strip, 2) < swatches(strip, 0)
     assert swatches(strip, 1) == -1
 
 
 def test_lines_are_broken_and_end() -> None:
-    few = legend(answer((0, "coin", 1)), 320, 1.0)
-    many = legend(answer(*((number, f"a class of things {number}", 1) for number in range(24))), 320, 1.0)
-    too_many = legend(answer(*((number, f"a class of things {number}", 1) for number in range(200))), 320, 1.0)
+    few = legend(entries((0, "coin", 1)), FOOTER, 320, 1.0)
+    many = legend(entries(*((number, f"a class of things {number}", 1) for number in range(24))), FOOTER, 320, 1.0)
+    too_many = legend(entries(*((number, f"a class of things {number}", 1) for number in range(200))), FOOTER, 320, 1.0)
     assert len(few) < len(many) == len(too_many) == len(few) + (MAX_ROWS - 1) * 24
 
 
@@ -49,14 +36,14 @@ def test_nothing_is_written_beyond_the_margin(unit: float) -> None:
     width = round(320 * unit)
     margin = round(12 * unit) - round(3 * unit)  # a letter may start a little beside its origin
     for labels in (("x" * 500,), ("",), tuple("a name of some length" for _ in range(60))):
-        strip = legend(answer(*((number, label, 10**3) for number, label in enumerate(labels))), width, unit, 7)
+        strip = legend(entries(*((number, label, 10**3) for number, label in enumerate(labels))), FOOTER, width, unit)
         assert (strip[:, width - margin :] == 255).all()
 
 
-def test_names_without_room_are_told() -> None:
-    found = answer((0, "coin", 3))
-    assert (legend(found, 640, 1.0, 2) != legend(found, 640, 1.0)).any()
+def test_small_print_is_shown() -> None:
+    found = entries((0, "coin", 3))
+    assert (legend(found, ("rounds@1", "2 without room; 0.0 ms"), 640, 1.0) != legend(found, FOOTER, 640, 1.0)).any()
 
 
 def test_nothing_found_is_said_in_words() -> None:
-    assert (legend(answer(), 320, 1.0)[:30] < 128).any()
+    assert (legend([], FOOTER, 320, 1.0)[:30] < 128).any()

@@ -68,12 +68,11 @@ def test_of_equal_partners_the_lowest_is_taken() -> None:
     assert match_boxes(np.array([LEFT]), np.array([RIGHT, LEFT, LEFT])).index_b.tolist() == [1]
 
 
-def test_more_pairs_than_memory_is_meant_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retinue.ops.box_matching._MOST_PAIRS", 20)
+def test_more_candidates_than_asked_for_are_refused() -> None:
     boxes = np.tile(LEFT, (10, 1))
-    assert len(match_boxes(boxes[:2], boxes)) == 2
-    with pytest.raises(ValueError, match=r"^threshold: must leave at most 20 possible pairs"):
-        match_boxes(boxes, boxes)
+    assert len(match_boxes(boxes[:2], boxes, most_candidates=20)) == 2
+    with pytest.raises(ValueError, match=r"^threshold: must leave at most 19 possible pairs"):
+        match_boxes(boxes[:2], boxes, most_candidates=19)
 
 
 @pytest.mark.parametrize(

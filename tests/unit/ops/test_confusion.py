@@ -161,3 +161,45 @@ def test_wrong_options_are_refused_by_name(options: Any, message: str) -> None:
 def test_labels_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^detections: labels must be in \[0, 3\), got -1 to 1"):
         detection_confusion_matrix(*case((0, 0, 1, 1, -1)), 3)
+
+
+# --- crowds
+
+
+def crowded(crowds: Any, *, detections: Any, labels: list[int]) -> Any:
+    """Return the matrix of one object of class 0 inside a crowd of class 0, and a crowd of class 1 far away."""
+    truth = GroundTruth(
+        image_ids=np.zeros(3, np.int64),
+        labels=np.array([0, 0, 1]),
+        boxes=np.array([[0.0, 0, 4, 4], [0, 0, 20, 20], [50, 50, 90, 90]]),
+        is_crowd=np.array([False, True, True]),
+    )
+    count = len(labels)
+    found = Detections(
+        image_ids=np.zeros(count, np.int64),
+        labels=np.array(labels),
+        scores=np.full(count, 0.9),
+        boxes=np.array(detections, np.float64),
+    )
+    return detection_confusion_matrix(truth, found, 2, crowds=crowds).tolist()
+
+
+def test_crowds_count_like_others_unless_forgiven() -> None:
+    assert crowded("count", detections=[[0, 0, 4, 4]], labels=[0]) == [[1, 0, 1], [0, 0, 1], [0, 0, 0]]
+    assert crowded("forgive", detections=[[0, 0, 4, 4]], labels=[0]) == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_a_crowd_may_be_found_any_number_of_times_by_its_own_class() -> None:
+    """A second detection of the object lies in the crowd, as do others; only one of another class is false."""
+    boxes = [[0, 0, 4, 4], [0, 0, 4, 4], [10, 10, 14, 14], [16, 0, 22, 8]]
+    assert crowded("forgive", detections=boxes, labels=[0, 0, 0, 0]) == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert crowded("forgive", detections=boxes, labels=[0, 0, 1, 0]) == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
+
+
+def test_a_detection_that_a_crowd_holds_too_little_of_is_false() -> None:
+    assert crowded("forgive", detections=[[18, 0, 22, 8]], labels=[0]) == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
+
+
+def test_an_unknown_way_with_crowds_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^crowds: must be one of count, forgive"):
+        crowded("ignore", detections=[[0, 0, 1, 1]], labels=[0])

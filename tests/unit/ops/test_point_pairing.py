@@ -79,12 +79,11 @@ def test_a_radius_as_large_as_floats_go_reaches_everything_without_overflow() ->
     assert pair_points(a, b, np.finfo(np.float64).max).index_b.tolist() == [1, 0]
 
 
-def test_more_pairs_than_memory_is_meant_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retinue.ops.point_pairing._MOST_PAIRS", 100)
+def test_more_candidates_than_asked_for_are_refused() -> None:
     points = np.zeros((30, 2))
-    assert len(pair_points(points[:3], points, 1.0)) == 3
-    with pytest.raises(ValueError, match=r"^radius: must leave at most 100 pairs within reach"):
-        pair_points(points, points, 1.0)
+    assert len(pair_points(points[:3], points, 1.0, most_candidates=90)) == 3
+    with pytest.raises(ValueError, match=r"^radius: must leave at most 89 pairs within reach"):
+        pair_points(points[:3], points, 1.0, most_candidates=89)
 
 
 def test_hovernet_does_not_overflow() -> None:

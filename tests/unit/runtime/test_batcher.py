@@ -8,14 +8,16 @@ import pytest
 
 from retinue.runtime.batcher import Batcher
 from retinue.runtime.caller import Caller
+from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, ModelNotReady, Overloaded
 from tests.unit.runtime.numbers_read import Clock
 
 
 def batcher_of(**changes: Any) -> Batcher[str, int]:
     """Return a batcher with room for everything, but for the changes."""
-    options: dict[str, Any] = {"max_batch_size": 4, "max_queue_items": 100, "max_queue_bytes": 1000}
-    return Batcher(**options | changes)
+    limits: dict[str, Any] = {"workers": 1, "max_batch_size": 4, "max_queue_items": 100, "max_queue_bytes": 1000}
+    size = EngineSize(**{name: changes.pop(name, limit) for name, limit in limits.items()})
+    return Batcher(size, **changes)
 
 
 def take(batcher: Batcher[str, int]) -> str:
@@ -71,7 +73,7 @@ def test_empty_bucket_is_forgotten() -> None:
         batcher.submit("a", Caller(), bucket=number)
         batcher.take()
 
-    assert not batcher._queues
+    assert not batcher._backlog.buckets()
 
 
 @pytest.mark.parametrize(("idle_workers", "sizes"), [(1, [4]), (2, [4, 4]), (3, [3, 3, 2]), (8, [1] * 8)])
@@ -122,6 +124,17 @@ def test_item_above_the_byte_limit_is_let_into_an_empty_queue_only() -> None:
     batcher.submit("b", Caller(), byte_count=99)
 
 
+@pytest.mark.parametrize(("is_patient", "told"), [(False, ["queue_full"]), (True, [])])
+def test_refusal_is_told_unless_the_item_will_be_brought_again(is_patient: bool, told: list[str]) -> None:  # noqa: FBT001
+    drops: list[str] = []
+    batcher = batcher_of(max_queue_items=1, on_drop=drops.append)
+    submit(batcher, "a")
+
+    with pytest.raises(Overloaded):
+        batcher.submit("b", Caller(), is_patient=is_patient)
+    assert drops == told
+
+
 def test_refused_item_is_not_kept_by_its_caller() -> None:
     batcher, caller = batcher_of(max_queue_items=1), Caller()
     batcher.submit("a", Caller())
@@ -131,7 +144,7 @@ def test_refused_item_is_not_kept_by_its_caller() -> None:
     assert not caller._cancellers
 
 
-@pytest.mark.parametrize("limit", ["max_batch_size", "max_queue_items", "max_queue_bytes"])
+@pytest.mark.parametrize("limit", ["workers", "max_batch_size", "max_queue_items", "max_queue_bytes"])
 def test_limit_below_one_is_refused(limit: str) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         batcher_of(**{limit: 0})
@@ -197,7 +210,7 @@ def test_dropped_items_give_their_places_back() -> None:
     batcher.close()
 
     assert batcher.take() is None
-    assert (len(batcher), batcher._bytes) == (0, 0)
+    assert (len(batcher), batcher._backlog.byte_count) == (0, 0)
 
 
 def test_closed_batcher_refuses_and_still_hands_out_what_waits() -> None:
@@ -245,11 +258,3 @@ def test_idle_worker_wakes_for_each_of_many_items() -> None:
         batcher.close()
         for thread in threads:
             thread.join()
-
-
-def test_a_bucket_of_large_items_has_smaller_batches() -> None:
-    """And no bucket has larger ones than the batcher allows."""
-    batcher = batcher_of(max_batch_size=3, most_rows={"large": 1, "small": 9}.__getitem__)
-    submit(batcher, "ab", "large")
-    submit(batcher, "cdef", "small")
-    assert [take(batcher) for _ in range(4)] == ["a", "b", "cde", "f"]

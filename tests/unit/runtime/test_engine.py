@@ -54,22 +54,70 @@ def test_every_bucket_is_warmed_at_every_power_of_two(largest: int, sizes: list[
     assert [len(numbers) for numbers in pipeline.runs] == sizes * 2
 
 
-class LargePipeline(NumberPipeline):
-    """One of whose buckets holds large rows."""
+class OnDevice(NumberPipeline):
+    """A pipeline that says it runs elsewhere than on the CPU."""
 
-    def most_rows(self, bucket: Hashable) -> int:
-        return 1 if bucket == "a" else 100
+    provider = "cuda"
 
 
-def test_of_large_rows_few_are_run_together() -> None:
-    pipeline = LargePipeline()
-    engine = engine_of(pipeline, max_batch_size=4)
-    tickets = [engine.submit(Written(number, bucket=bucket), caller()) for bucket in "ab" for number in range(5)]
+class Sized(NumberPipeline):
+    """A pipeline whose bucket b has large rows."""
+
+    def row_pixels(self, bucket: Hashable) -> int:
+        return 1000 if bucket == "b" else 10
+
+
+def test_batches_on_a_device_have_only_sizes_that_were_warmed() -> None:
+    pipeline = OnDevice()
+    engine = engine_of(pipeline, max_batch_size=8)
+    tickets = [engine.submit(Written(number, "", "a"), caller()) for number in range(7)]
     with started(engine):
-        assert [ticket.wait() for ticket in tickets] == [*range(5), *range(5)]
-    warmed, worked = pipeline.runs[:4], pipeline.runs[4:]
-    assert [len(numbers) for numbers in warmed] == [1, 1, 2, 4]
-    assert worked == [[0], [1], [2], [3], [4], [0, 1, 2, 3], [4]]
+        assert [ticket.wait() for ticket in tickets] == list(range(7))
+
+    assert [len(numbers) for numbers in pipeline.runs] == [1, 2, 4, 8] * 2 + [4, 2, 1]
+
+
+def test_pixel_budget_bounds_batches_and_warm_up() -> None:
+    pipeline = Sized()
+    size = EngineSize(1, 4, 100, 1000, max_batch_pixels=2500)
+    engine = Engine(manifest_of(), pipeline, size, Ledger())
+    tickets = [engine.submit(Written(number, "", bucket), caller()) for bucket in "ab" for number in range(3)]
+    with started(engine):
+        for ticket in tickets:
+            ticket.wait()
+
+    assert [len(numbers) for numbers in pipeline.runs] == [1, 2, 4, 1, 2, 3, 2, 1]
+
+
+def test_pixel_budget_of_a_pipeline_that_knows_no_pixels_bounds_nothing() -> None:
+    pipeline = NumberPipeline()
+    with started(Engine(manifest_of(), pipeline, EngineSize(1, 4, 100, 1000, max_batch_pixels=1), Ledger())):
+        pass
+    assert [len(numbers) for numbers in pipeline.runs] == [1, 2, 4] * 2
+
+
+def test_engine_learns_what_its_batches_cost_and_refuses_what_would_be_late() -> None:
+    pipeline = NumberPipeline()
+    with started(engine_of(pipeline, max_batch_size=1)) as engine:
+        for number in range(20):
+            engine.submit(Written(number, "", "a"), caller()).wait()
+        hold, running = threading.Event(), threading.Event()
+
+        def wait_for_all(_: list[int]) -> None:
+            running.set()
+            hold.wait()
+
+        pipeline.on_run = wait_for_all
+        waiting = [engine.submit(Written(1, "", "a"), caller()) for _ in range(900)]
+        running.wait()
+        try:
+            with pytest.raises(Overloaded) as raised:
+                engine.submit(Written(2, "", "a"), Caller(time.monotonic() + 1e-3))
+        finally:
+            hold.set()
+        assert [ticket.wait() for ticket in waiting] == [1] * 900
+    assert raised.value.cause == "deadline_unmet"
+    assert engine.statistics.snapshot().failure.count == 1
 
 
 def test_failing_warm_up_starts_nothing() -> None:
@@ -92,6 +140,7 @@ def test_full_queue_refuses() -> None:
     waiting = engine.submit(Written(1), caller())
     with pytest.raises(Overloaded):
         engine.submit(Written(2), caller())
+    assert engine.statistics.snapshot().failure.count == 1
     assert engine.queue_length == 1
     with started(engine):
         assert waiting.wait() == 1

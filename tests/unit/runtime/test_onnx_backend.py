@@ -166,6 +166,140 @@ def test_graph_that_wants_more_than_it_is_fed_fails_in_words(tmp_path: Path) -> 
         backend.run({"image": ROWS}, ["sum"])
 
 
+# --- outputs that stay where they are
+
+
+def doubling_graph(path: Path) -> Path:
+    """Write a graph that goes on from ``sum`` to ``double``, both float32 [batch]."""
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("Add", ["sum", "sum"], ["double"])]
+    inputs, outputs = [value("sum", TensorProto.FLOAT, ["batch"])], [value("double", TensorProto.FLOAT, ["batch"])]
+    made = helper.make_graph(nodes, "test", inputs, outputs)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_nothing_kept_is_what_run_gives(backend: OnnxBackend) -> None:
+    (sums,) = backend.run_kept({"image": ROWS}, ["sum"], ())
+
+    np.testing.assert_array_equal(sums, backend.run({"image": ROWS}, ["sum"])[0])
+    assert isinstance(sums, np.ndarray)
+
+
+def test_output_that_is_kept_is_the_feed_of_another_graph(backend: OnnxBackend, tmp_path: Path) -> None:
+    following = OnnxBackend(doubling_graph(tmp_path / "following.onnx"))
+    (kept,) = backend.run_kept({"image": ROWS}, ["sum"], ["sum"])
+    (double,) = following.run_kept({"sum": kept}, ["double"], [])
+
+    assert not isinstance(kept, np.ndarray)
+    assert double.tolist() == (2.0 * ROWS.sum((1, 2, 3))).tolist()
+
+
+def test_outputs_come_in_the_order_asked_for_kept_or_not(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    value, names = helper.make_tensor_value_info, ["a", "b", "c"]
+    nodes = [helper.make_node("Mul", ["x", name + "_factor"], [name]) for name in names]
+    factors = [
+        helper.make_tensor(name + "_factor", TensorProto.FLOAT, [], [factor])
+        for factor, name in enumerate(names, start=1)
+    ]
+    inputs, outputs = [value("x", TensorProto.FLOAT, [1])], [value(name, TensorProto.FLOAT, [1]) for name in names]
+    made = helper.make_graph(nodes, "test", inputs, outputs, factors)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+    path.write_bytes(model.SerializeToString())
+    third, first, second = OnnxBackend(path).run_kept({"x": np.ones(1, np.float32)}, ["c", "a", "b"], {"a", "other"})
+
+    assert (third.tolist(), first.numpy().tolist(), second.tolist()) == ([3.0], [1.0], [2.0])
+
+
+def test_output_that_is_kept_outlives_later_runs_and_its_inputs(backend: OnnxBackend) -> None:
+    buffer = ROWS.copy()
+    (kept,) = backend.run_kept({"image": buffer}, ["sum"], ["sum"])
+    (array,) = backend.run_kept({"image": buffer}, ["sum"], [])
+    buffer[:] = 0
+    backend.run_kept({"image": buffer}, ["sum"], ["sum"])
+
+    expected = ROWS.sum((1, 2, 3)).tolist()
+    assert kept.numpy().tolist() == expected
+    assert array.tolist() == expected
+
+
+@pytest.mark.parametrize("batch_size", [0, 1, 7])
+def test_batch_of_any_size_can_be_kept(backend: OnnxBackend, tmp_path: Path, batch_size: int) -> None:
+    following = OnnxBackend(doubling_graph(tmp_path / "following.onnx"))
+    (kept,) = backend.run_kept({"image": np.ones((batch_size, 2, 2, 3), np.uint8)}, ["sum"], ["sum"])
+
+    assert following.run_kept({"sum": kept}, ["double"], ())[0].tolist() == [24.0] * batch_size
+
+
+def test_first_rows_of_a_larger_buffer_are_bound_as_they_are(backend: OnnxBackend) -> None:
+    buffer = np.random.default_rng(0).integers(0, 256, (8, 2, 2, 3), np.uint8)
+    (sums,) = backend.run_kept({"image": buffer[:3]}, ["sum"], ())
+
+    assert sums.tolist() == buffer[:3].sum((1, 2, 3)).tolist()
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {},
+        {"picture": ROWS},
+        {"image": ROWS, "more": ROWS},
+        {"image": ROWS.astype(np.float32)},
+        {"image": ROWS[0]},
+        {"image": ROWS[:, :1].copy()},
+        {"image": np.array(["text"])},
+        {"image": onnxruntime.OrtValue.ortvalue_from_numpy(ROWS.astype(np.float32))},
+        {"picture": onnxruntime.OrtValue.ortvalue_from_numpy(ROWS)},
+    ],
+    ids=["nothing", "wrong name", "too much", "type", "rank", "size", "text", "wrong value", "value of no input"],
+)
+def test_wrong_inputs_fail_in_words_also_where_they_are_bound(backend: OnnxBackend, feeds: dict[str, Any]) -> None:
+    with pytest.raises(BackendFailed, match="the graph failed: "):
+        backend.run_kept(feeds, ["sum"], ())
+    assert backend.run_kept({"image": ROWS}, ["sum"], ())[0].tolist() == ROWS.sum((1, 2, 3)).tolist()
+
+
+def test_unknown_output_fails_in_words_also_where_it_is_bound(backend: OnnxBackend) -> None:
+    with pytest.raises(BackendFailed, match="average"):
+        backend.run_kept({"image": ROWS}, ["average"], ["average"])
+
+
+def test_graph_that_fails_at_run_time_can_be_bound_again(tmp_path: Path) -> None:
+    backend = OnnxBackend(failing_graph(tmp_path / "model.onnx"))
+
+    with pytest.raises(BackendFailed):
+        backend.run_kept({"image": ROWS}, ["sum"], ["sum"])
+    assert backend.run_kept({"image": ROWS[:1]}, ["sum"], [])[0].tolist() == [66.0]
+
+
+def test_bound_runs_of_many_threads_do_not_mix(backend: OnnxBackend, tmp_path: Path) -> None:
+    following = OnnxBackend(doubling_graph(tmp_path / "following.onnx"))
+    start = threading.Barrier(4)
+    wrong: list[list[float]] = []
+
+    def work(value: int) -> None:
+        rows = np.full((value + 1, 2, 2, 3), value, np.uint8)
+        start.wait()
+        for _ in range(50):
+            (kept,) = backend.run_kept({"image": rows}, ["sum"], ["sum"])
+            (double,) = following.run_kept({"sum": kept}, ["double"], ())
+            if double.tolist() != [24.0 * value] * (value + 1):
+                wrong.append(double.tolist())
+
+    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+# --- files that are no graphs
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"hello", bytes(1000), b"\x08\x09\x12"], ids=["empty", "text", "zeros", "cut"]
 )

@@ -68,7 +68,7 @@ def test_unknown_model_is_not_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "dictionary"),
+        (b"", "must hold keys and values"),
         (b"\xff\xfe", "UnicodeDecodeError"),
         (b"[" * 5000, "not YAML"),
         (b"created: 2024-13-45", "not YAML"),

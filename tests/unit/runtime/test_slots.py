@@ -1,8 +1,9 @@
-"""Slots: so many at a time, and nobody who has left waits for one."""
+"""Leave to hold a decoded picture: few at a time, and nobody waits for it who has gone."""
 
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,63 +14,64 @@ from retinue.runtime.slots import Slots
 PATIENCE_S = 20
 
 
-def waiting_for(slots: Slots, caller: Caller, pool: ThreadPoolExecutor) -> "Future[None]":
-    """Return the future of a thread that takes a slot and gives it back; it is on its way when this returns."""
-    is_coming = threading.Event()
-    caller.on_cancel(lambda: None)
-
-    def take() -> None:
-        is_coming.set()
-        with slots.held(caller):
-            pass
-
-    future = pool.submit(take)
-    assert is_coming.wait(PATIENCE_S)
-    return future
+def take(slots: Slots, caller: Caller, work: Callable[[], object] = lambda: None) -> None:
+    with slots.held(caller):
+        work()
 
 
-def test_a_slot_is_given_back_however_the_block_is_left() -> None:
+def test_no_more_are_held_than_there_are() -> None:
+    slots, lock, counts = Slots(2), threading.Lock(), [0, 0]
+
+    def work() -> None:
+        with lock:
+            counts[0] += 1
+            counts[1] = max(counts)
+        time.sleep(0)  # lets others run
+        with lock:
+            counts[0] -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        for one in [pool.submit(take, slots, Caller(), work) for _ in range(200)]:
+            one.result(PATIENCE_S)
+    assert counts[0] == 0
+    assert 1 <= counts[1] <= 2
+
+
+def test_a_slot_is_free_again_however_its_block_ends() -> None:
     slots = Slots(1)
-    with pytest.raises(KeyError), slots.held(Caller()):
-        raise KeyError
-    with slots.held(Caller(time.monotonic() + PATIENCE_S)):
-        pass
+    for _ in range(3):
+        with pytest.raises(KeyError), slots.held(Caller()):
+            raise KeyError
+    take(slots, Caller(deadline_s=0.0))
 
 
-def test_no_more_than_so_many_are_held_and_who_waits_gets_the_next() -> None:
-    slots = Slots(2)
-    with ThreadPoolExecutor(1) as pool:
-        with slots.held(Caller()), slots.held(Caller()):
-            with pytest.raises(DeadlineExceeded), slots.held(Caller(time.monotonic())):
-                pass
-            third = waiting_for(slots, Caller(time.monotonic() + PATIENCE_S), pool)
-            assert not third.done()
-        assert third.result(PATIENCE_S) is None
-
-
-def test_a_caller_who_leaves_waits_no_longer_and_takes_nothing() -> None:
+def test_a_passed_deadline_ends_the_wait() -> None:
     slots = Slots(1)
-    caller = Caller()
-    with ThreadPoolExecutor(1) as pool:
-        with slots.held(Caller()):
-            waiting = waiting_for(slots, caller, pool)
-            caller.cancel()
-            with pytest.raises(Cancelled):
-                waiting.result(PATIENCE_S)
-        with slots.held(Caller(time.monotonic() + PATIENCE_S)):
-            pass
+    with slots.held(Caller()), pytest.raises(DeadlineExceeded):
+        take(slots, Caller(deadline_s=time.monotonic() - 1))
+    take(slots, Caller())
 
 
-def test_a_caller_who_has_left_takes_no_free_slot() -> None:
+def test_a_caller_who_has_left_gets_none() -> None:
     slots, caller = Slots(1), Caller()
     caller.cancel()
-    with pytest.raises(Cancelled), slots.held(caller):
-        pass
-    with slots.held(Caller(time.monotonic() + PATIENCE_S)):
-        pass
+    with pytest.raises(Cancelled):
+        take(slots, caller)
 
 
-def test_a_caller_keeps_nothing_of_the_slot_that_it_had() -> None:
-    slots, caller = Slots(1), Caller()
-    with slots.held(caller):
-        assert not caller._cancellers
+def test_a_caller_who_leaves_waits_no_longer_and_the_next_still_gets_it() -> None:
+    slots, leaver, stayer = Slots(1), Caller(), Caller(time.monotonic() + PATIENCE_S)
+    with ThreadPoolExecutor(2) as pool:
+        with slots.held(Caller()):
+            first = pool.submit(take, slots, leaver)
+            second = pool.submit(take, slots, stayer)
+            leaver.cancel()
+            assert isinstance(first.exception(PATIENCE_S), Cancelled)
+            assert not second.done()
+        second.result(PATIENCE_S)
+
+
+def test_nobody_is_kept_by_a_caller_who_has_had_a_slot() -> None:
+    caller = Caller()
+    take(Slots(1), caller)
+    assert not caller._cancellers

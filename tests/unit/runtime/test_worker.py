@@ -2,12 +2,13 @@
 
 import gc
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import pytest
 
 from retinue.runtime.batcher import Batcher
 from retinue.runtime.caller import Caller
+from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import BackendFailed, Cancelled, DeadlineExceeded, InvalidImage, InvalidInput
 from retinue.runtime.ticket import Ticket
 from retinue.runtime.worker import Worker
@@ -22,13 +23,11 @@ class Bench:
         self.ledger = Ledger()
         self.pipeline = pipeline or NumberPipeline()
         self.batcher: Batcher[Written, int] = Batcher(
-            max_batch_size=max_batch_size,
-            max_queue_items=100,
-            max_queue_bytes=1000,
+            EngineSize(1, max_batch_size, 100, 1000),
             on_drop=self.ledger.on_drop,
             clock=self.clock,
         )
-        self.worker = Worker(self.pipeline, self.batcher, self.ledger, max_batch_size=max_batch_size, clock=self.clock)
+        self.worker = Worker(self.pipeline, self.batcher, self.ledger, clock=self.clock)
 
     def submit(self, *faults: Fault) -> list[Ticket[Written, int]]:
         """Queue one item per fault; its number is its place."""
@@ -294,16 +293,16 @@ def test_idle_worker_keeps_no_picture() -> None:
     items: list[weakref.ref[Written]] = []
 
     class Watched(Batcher[Written, int]):
-        def take(self) -> list[Ticket[Written, int]] | None:
+        def take(self, seat: Hashable = None) -> list[Ticket[Written, int]] | None:
             assert all(item() is None for item in items)
-            batch = super().take()
+            batch = super().take(seat)
             items.extend(weakref.ref(ticket.item) for ticket in batch or ())
             return batch
 
-    batcher = Watched(max_batch_size=1, max_queue_items=2, max_queue_bytes=1)
+    batcher = Watched(EngineSize(1, 1, 2, 1))
     for number in range(2):
         batcher.submit(Written(number), Caller())
     batcher.close()
-    Worker(NumberPipeline(), batcher, Ledger(), max_batch_size=1)()
+    Worker(NumberPipeline(), batcher, Ledger())()
 
     assert len(items) == 2

@@ -12,7 +12,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from retinue.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from retinue.serving.host import Host, Service
-from retinue.serving.settings import EngineSettings, GrpcSettings, HttpSettings, ModelSettings, ServiceSettings
+from retinue.serving.settings import (
+    EngineSettings,
+    GrpcSettings,
+    HostSettings,
+    HttpSettings,
+    ModelSettings,
+    ServiceSettings,
+)
 from tests.unit.serving.in_process import PATIENCE_S
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -21,7 +28,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class Run:
     """A host whose `run` is under way in a thread of its own."""
 
-    def __init__(self, host: Host[Any, Any, Any], executor: ThreadPoolExecutor, channel: grpc.Channel) -> None:
+    def __init__(self, host: Host[Any], executor: ThreadPoolExecutor, channel: grpc.Channel) -> None:
         self.host = host
         self.exit_code = executor.submit(host.run)
         self.channel = channel
@@ -62,7 +69,7 @@ def settings_of(
 
 
 @contextmanager
-def run_host(service: Service[Any, Any, Any], settings: ServiceSettings) -> Iterator[Run]:
+def run_host(service: Service[Any], settings: HostSettings) -> Iterator[Run]:
     """Run a service until the block is left."""
     host = Host(service, settings)
     with (

@@ -1,7 +1,7 @@
 """A real gRPC server in this process, with the real interceptor, for tests of what stands around a handler."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
+from retinue.serving.door import Door
 from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
 from retinue.serving.metrics import Metrics
@@ -84,11 +85,13 @@ class Running:
 
 
 @contextmanager
-def running(handlers: dict[str, Any], *, thread_count: int = 8) -> Iterator[Running]:
+def running(
+    handlers: dict[str, Any], *, thread_count: int = 8, door: Callable[[HandlerPool], Door] | None = None
+) -> Iterator[Running]:
     """Serve handlers by their method's name on a free port."""
     with EndedPool(thread_count) as pool, ThreadPoolExecutor(4) as control_pool:
         metrics, health = Metrics(CollectorRegistry()), Health((SERVICE,), control_pool)
-        interceptor = RpcInterceptor(metrics, pool, control_pool)
+        interceptor = RpcInterceptor(metrics, pool, None if door is None else door(pool))
         server = grpc.server(pool, interceptors=[interceptor])
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(health, server)

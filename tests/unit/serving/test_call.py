@@ -55,6 +55,21 @@ def test_the_first_usable_request_id_counts() -> None:
     assert call_of((REQUEST_ID_KEY, "no good"), (REQUEST_ID_KEY, "b"), (REQUEST_ID_KEY, "c")).request_id == "b"
 
 
+@pytest.mark.parametrize(
+    ("metadata", "priority"),
+    [
+        ((), "normal"),
+        ((("x-priority", "high"),), "high"),
+        ((("x-priority", "normal"),), "normal"),
+        ((("x-priority", "highest"),), "normal"),
+        ((("x-priority-bin", b"high"),), "normal"),
+        (((REQUEST_ID_KEY, "a"), ("x-priority", "high"), (REQUEST_ID_KEY, "b")), "high"),
+    ],
+)
+def test_a_caller_has_the_priority_that_its_metadata_say(metadata: tuple[tuple[str, Any], ...], priority: str) -> None:
+    assert call_of(*metadata).caller.priority == priority
+
+
 def test_two_calls_get_different_request_ids() -> None:
     assert call_of().request_id != call_of().request_id
 

@@ -16,21 +16,22 @@ from grpc_health.v1 import health_pb2
 from numpy.typing import NDArray
 
 from retinue.oip import open_inference_pb2 as oip
-from retinue.runtime.backend import LoadGraph
+from retinue.runtime.backend import Backend, LoadGraph
 from retinue.runtime.engine import Engine
 from retinue.runtime.models import Models
 from retinue.runtime.package import Package
 from retinue.runtime.picture import Picture
 from retinue.serving.call import current_call
-from retinue.serving.host import Host, Service
+from retinue.serving.host import Host
 from retinue.serving.image_model import ImageModels
 from retinue.serving.metrics import Metrics
+from retinue.serving.model_service import ModelService
 from retinue.serving.settings import EngineSettings, GrpcSettings, HttpSettings, ModelSettings, ServiceSettings
 from retinue.serving.tensor_model import TensorSpec
 from tests.unit.serving.hosted import SERVING, Run, run_host, settings_of
 from tests.unit.serving.in_process import PATIENCE_S
 from tests.unit.serving.tiny_engine import MeanPipeline, grey
-from tests.unit.serving.tiny_package import write_package
+from tests.unit.serving.tiny_package import graph, write_package
 
 FULL_NAME = "test.Mean"
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -63,7 +64,9 @@ class MeanService:
         self.build_gate.set()
         self.is_building = threading.Event()
         self.fault: Exception | None = None
-        self.service: Service[Picture, float, ServiceSettings] = Service(
+        self.graphs = ["model.onnx"]
+        self.loaded: list[Backend] = []
+        self.service: ModelService[Picture, float, ServiceSettings] = ModelService(
             task="classification",
             full_name=FULL_NAME,
             embedded_root=embedded_root,
@@ -78,7 +81,7 @@ class MeanService:
         assert self.build_gate.wait(PATIENCE_S)
         if self.fault is not None:
             raise self.fault
-        load("model.onnx")
+        self.loaded = [load(name) for name in self.graphs]
         return self.pipeline
 
     @staticmethod
@@ -190,7 +193,24 @@ def test_a_broken_package_does_not_stop_a_good_one(mean: MeanService, root: Path
     }
 
 
+def test_every_graph_of_a_package_is_loaded_as_the_settings_say(mean: MeanService, tmp_path: Path) -> None:
+    mean.graphs = ["model.onnx", "head.onnx"]
+    write_package(tmp_path / "models", "tiny", "1", files={"head.onnx": graph()})
+    with run(mean, settings_of(tmp_path / "models")) as one:
+        one.wait_ready()
+        assert [list(backend.outputs) for backend in mean.loaded] == [["logits", "embedding"]] * 2
+        assert {backend.provider for backend in mean.loaded} == {"cpu"}
+        assert one.stop() == 0
+
+
 # --- a service that cannot start
+
+
+def test_a_graph_that_its_package_does_not_list_is_not_loaded(mean: MeanService, root: Path) -> None:
+    """A pipeline that asks for more than the manifest holds, or reaches beyond the folder."""
+    mean.graphs = ["../1/model.onnx"]
+    with run(mean, settings_of(root)) as one:
+        assert one.exit_code.result(PATIENCE_S) == 1
 
 
 @pytest.mark.parametrize("kind", ["no root", "empty root", "broken package"])

@@ -101,6 +101,7 @@ def test_a_request_that_is_refused_halfway_leaves_nothing_behind(
         model.infer(pictures(2, 3, 4), ["mean"], Caller())
     pipeline.gate.set()
     assert first.wait() == 1.0
+    assert model.statistics().fail.count == 3  # the one refused, and the two that nobody waited for any more
     assert engine.submit(grey(5), Caller()).wait() == 5.0
     assert engine.statistics.snapshot().success.count == 2
 

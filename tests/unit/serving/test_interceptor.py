@@ -4,7 +4,6 @@
 import itertools
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -147,11 +146,11 @@ def test_a_message_of_any_length_keeps_its_status(served: Running) -> None:
     assert failure(served, "unary", b"long").code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_overload_in_a_handler_is_counted_by_cause(served: Running) -> None:
+def test_overload_of_a_model_is_counted_by_its_queue_and_not_again(served: Running) -> None:
     error = failure(served, "unary", b"full")
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert retry_delay_s(status_of(error)) == 0.25
-    assert served.sample("retinue_rejected_total", reason="queue_full") == 1
+    assert served.sample("retinue_rejected_total", reason="queue_full") == 0
 
 
 def test_an_unknown_method_makes_no_label(served: Running) -> None:
@@ -363,8 +362,8 @@ def test_a_handler_is_wrapped_once_per_method() -> None:
         asked.append(details.method)
         return grpc.unary_unary_rpc_method_handler(lambda request, _: request)
 
-    with HandlerPool(1) as pool, ThreadPoolExecutor(1) as control_pool:
-        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool, control_pool)
+    with HandlerPool(1) as pool:
+        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool)
         details: Any = SimpleNamespace(method=f"/{SERVICE}/Unary")
         wrapped = [interceptor.intercept_service(find, details) for _ in range(3)]
     assert wrapped[0] is wrapped[1] is wrapped[2]

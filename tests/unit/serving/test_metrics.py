@@ -34,7 +34,7 @@ def test_two_services_in_one_process_share_nothing(metrics: Metrics) -> None:
     assert metrics.registry.get_sample_value("retinue_rejected_total", {"reason": "deadline"}) == 0
 
 
-@pytest.mark.parametrize("reason", ["queue_full", "in_flight", "deadline", "cancelled", "draining"])
+@pytest.mark.parametrize("reason", ["queue_full", "deadline_unmet", "in_flight", "deadline", "cancelled", "draining"])
 def test_every_reason_of_rejection_is_there_from_the_start(
     metrics: Metrics, registry: CollectorRegistry, reason: str
 ) -> None:
@@ -76,8 +76,10 @@ def test_a_failed_item_is_counted_with_its_model(metrics: Metrics, registry: Col
     assert registry.get_sample_value("retinue_failed_total", MODEL) == 1
 
 
-@pytest.mark.parametrize("reason", ["deadline", "cancelled"])
-def test_a_dropped_item_is_counted_with_its_reason(metrics: Metrics, registry: CollectorRegistry, reason: str) -> None:
+@pytest.mark.parametrize("reason", ["queue_full", "deadline_unmet", "deadline", "cancelled"])
+def test_a_refused_or_dropped_item_is_counted_with_its_reason(
+    metrics: Metrics, registry: CollectorRegistry, reason: str
+) -> None:
     metrics.engine_observer(**MODEL).on_drop(reason)
     assert registry.get_sample_value("retinue_rejected_total", {"reason": reason}) == 1
 
@@ -95,3 +97,18 @@ def test_load_is_read_when_metrics_are_collected(metrics: Metrics, registry: Col
 def test_a_model_that_was_never_asked_shows_zeros(metrics: Metrics, registry: CollectorRegistry) -> None:
     metrics.engine_observer(**MODEL)
     assert {value for name, labels, value in samples(registry) if labels.get("model") == "digits"} == {0}
+
+
+def test_solved_problems_are_counted_with_their_size_and_pairs() -> None:
+    metrics = Metrics(CollectorRegistry())
+    observer = metrics.solve_observer("points")
+    observer.on_solved(0.002, 3, 1, 2)
+    observer.on_scored(0.5, 100)
+
+    def sample(name: str) -> float | None:
+        value: float | None = metrics.registry.get_sample_value(name, {"problem": "points"})
+        return value
+
+    assert (sample("retinue_problem_cells_count"), sample("retinue_problem_cells_sum")) == (2, 4 * 5 + 100)
+    assert (sample("retinue_solve_seconds_count"), sample("retinue_solve_seconds_sum")) == (2, 0.502)
+    assert (sample("retinue_pairs_total"), sample("retinue_unpaired_total")) == (3, 3)

@@ -226,6 +226,11 @@ def test_timeout_of_zero_or_less_is_none(timeout_us: int) -> None:
     assert hurried(caller, request_of(parameters={"timeout": {"int64_param": timeout_us}})) is caller
 
 
+def test_hurried_caller_keeps_its_priority() -> None:
+    request = request_of(parameters={"timeout": {"int64_param": 10**6}})
+    assert hurried(Caller(None, "high"), request).priority == "high"
+
+
 def test_hurried_caller_is_cancelled_with_the_caller() -> None:
     caller = Caller()
     hurried_caller = hurried(caller, request_of(parameters={"timeout": {"int64_param": 10**9}}))

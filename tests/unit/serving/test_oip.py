@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -53,6 +52,7 @@ class Double:
     def __init__(self, version: str, max_batch_size: int = 8) -> None:
         self.version = version
         self.max_batch_size = max_batch_size
+        self.priorities: list[str] = []
         self.is_waiting = threading.Event()
         self.was_cancelled = threading.Event()
 
@@ -63,6 +63,7 @@ class Double:
         self, inputs: Mapping[str, NDArray[Any]], outputs: Collection[str], caller: Caller
     ) -> Mapping[str, NDArray[Any]]:
         first = float(inputs["x"][0, 0])
+        self.priorities.append(caller.priority)
         if first == 17.0:
             caller.on_cancel(self.was_cancelled.set)
             self.is_waiting.set()
@@ -111,8 +112,8 @@ def models() -> Doubles:
 
 @pytest.fixture(scope="module")
 def stub(models: Doubles) -> Iterator[GRPCInferenceServiceStub]:
-    with HandlerPool(4) as pool, ThreadPoolExecutor(1) as control_pool:
-        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool, control_pool)
+    with HandlerPool(4) as pool:
+        interceptor = RpcInterceptor(Metrics(CollectorRegistry()), pool)
         server = grpc.server(pool, interceptors=[interceptor])
         add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(models), server)
         port = server.add_insecure_port("127.0.0.1:0")
@@ -322,6 +323,15 @@ def test_stream_ends_with_a_status_if_the_caller_wants_one(stub: GRPCInferenceSe
         next(responses)
     assert code_of(caught) is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "x: 13 brings bad luck"
+
+
+def test_requests_have_the_priority_of_their_call(stub: GRPCInferenceServiceStub, models: Doubles) -> None:
+    seen = models.models["2"].priorities
+    seen.clear()
+    stub.ModelInfer(request_of(1), metadata=(("x-priority", "high"),))
+    list(stub.ModelStreamInfer(iter([request_of(1)]), metadata=(("x-priority", "high"),)))
+    stub.ModelInfer(request_of(1))
+    assert seen == ["high", "high", "normal"]
 
 
 def test_empty_stream_ends_well(stub: GRPCInferenceServiceStub) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retinue.serving.settings import EngineSettings, ImageSettings, ModelSettings, ServiceSettings
+from retinue.serving.settings import ImageSettings, ModelSettings, ServiceSettings
 from services.segmentation.__main__ import SERVICE
 from services.segmentation.pipeline import SegmentationPipeline
 from services.segmentation.segmentations import SegmentationItem
-from services.segmentation.settings import SegmentationSettings, SlideSettings
+from services.segmentation.settings import SegmentationEngineSettings, SegmentationSettings, SlideSettings
 from tests.unit.services.segmentation.tiny_segmenters import PATIENCE_S, write_segmenter
 from tests.unit.serving.hosted import Run, run_host, settings_of
 
@@ -25,8 +25,10 @@ LIMITS = SlideSettings(
 
 
 def segmentation_settings(slides: SlideSettings, **groups: Any) -> SegmentationSettings:
+    engine = SegmentationEngineSettings(**groups.pop("engine", {"workers": 1}))
     common = settings_of(**groups)
-    return SegmentationSettings(**{name: getattr(common, name) for name in ServiceSettings.model_fields}, slides=slides)
+    kept = {name: getattr(common, name) for name in ServiceSettings.model_fields if name != "engine"}
+    return SegmentationSettings(**kept, engine=engine, slides=slides)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         LIMITS,
         models=ModelSettings(default="tiny"),
         images=ImageSettings(max_bytes=400_000, max_pixels=130_000, max_batch_count=5),
-        engine=EngineSettings(workers=2),
+        engine={"workers": 2},
     )
     with run_host(dataclasses.replace(SERVICE, embedded_root=root), settings) as one:
         one.wait_ready()
@@ -84,7 +86,8 @@ class Held:
 
     @property
     def engine(self) -> Any:
-        return self.run.host.models.get("tiny")
+        work: Any = self.run.host._work
+        return work._models.get("tiny")
 
     @contextmanager
     def shut(self) -> Iterator[None]:
@@ -111,7 +114,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     settings = segmentation_settings(
         SlideSettings(max_picture_count=1),
         models=ModelSettings(default="tiny"),
-        engine=EngineSettings(workers=1, max_batch_size=1, max_queue_count=2),
+        engine={"workers": 1, "max_batch_size": 1, "max_queue_count": 2},
     )
     with run_host(dataclasses.replace(SERVICE, embedded_root=root, build=build), settings) as one:
         one.wait_ready()

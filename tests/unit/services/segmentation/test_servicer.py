@@ -355,7 +355,7 @@ def wait_until(is_so: Any) -> None:
 
 def live(kind: type) -> int:
     gc.collect()
-    return sum(isinstance(one, kind) for one in gc.get_objects())
+    return sum(type(one) is kind for one in gc.get_objects())
 
 
 def assert_nothing_is_left(held: Held, held_stub: Any) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retinue.serving.settings import SettingsInvalid, load_settings
+from retinue.serving.settings import EngineSettings, SettingsInvalid, load_settings
 from services.segmentation.settings import SegmentationSettings, SlideSettings
 
 
@@ -15,6 +15,15 @@ def test_the_defaults_are_as_the_readme_says() -> None:
         "max_picture_count": 2,
         "stall_timeout_s": 60.0,
     }
+
+
+def test_large_pictures_run_alone_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = load_settings(SegmentationSettings).engine
+    assert engine.max_batch_pixels == 512 * 512
+    others = EngineSettings().model_dump() | {"max_batch_pixels": engine.max_batch_pixels}
+    assert engine.model_dump() == others
+    monkeypatch.setenv("RETINUE_ENGINE__MAX_BATCH_PIXELS", "5000000")
+    assert load_settings(SegmentationSettings).engine.max_batch_pixels == 5_000_000
 
 
 def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:

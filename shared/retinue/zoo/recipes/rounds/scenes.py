@@ -33,6 +33,11 @@ class Scene:
     """[things, 4], x1, y1, x2, y2 of what is seen, half-open, pixels; cells are seen through those on top of them."""
     labels: NDArray[np.int64]
     """[things], 1 for the first of `CLASSES`."""
+    pieces: NDArray[np.int32]
+    """[height, width], 0 for the ground, otherwise a number of its own for each thing that lies on top anywhere: those
+    that are too little seen to count among ``instances`` too."""
+    classes: NDArray[np.uint8]
+    """[height, width], 0 for the ground, otherwise the label of what lies on top, counted or not."""
 
 
 def random_scene(rng: np.random.Generator, height: int = 256, width: int = 256) -> Scene:
@@ -193,8 +198,16 @@ def _seen(
         boxes.append((x[0], y[0], x[-1] + 1, y[-1] + 1))
         labels.append(label)
         instances[outline.rows, outline.columns][is_top] = len(labels)
+    classes = np.array([0, *(label for label, _ in things)], np.uint8)[top]
     picture = _photographed(rng, canvas, grey_share)
-    return Scene(picture, instances, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int64))
+    return Scene(
+        picture,
+        instances,
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(labels, np.int64),
+        pieces=top,
+        classes=classes,
+    )
 
 
 def _photographed(rng: np.random.Generator, canvas: Floats, grey_share: float) -> NDArray[np.uint8]:

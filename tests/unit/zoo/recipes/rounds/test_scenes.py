@@ -82,3 +82,22 @@ def test_some_scenes_are_empty_and_some_are_grey() -> None:
     grey = [np.ptp(scene.picture.astype(int), axis=2).max() == 0 for scene in scenes]
     assert any(grey)
     assert not all(grey)
+
+
+def test_pieces_and_classes_say_what_lies_on_top() -> None:
+    for scene in _scenes():
+        counted = scene.instances > 0
+        assert ((scene.pieces > 0) >= counted).all()
+        assert np.array_equal(scene.pieces > 0, scene.classes > 0)
+        assert np.array_equal(scene.classes[counted], scene.labels[scene.instances[counted] - 1])
+        for piece in np.unique(scene.pieces)[1:]:
+            is_piece = scene.pieces == piece
+            assert len(np.unique(scene.classes[is_piece])) == len(np.unique(scene.instances[is_piece])) == 1
+
+
+def test_what_does_not_count_is_a_piece_nevertheless() -> None:
+    rng, canvas = np.random.default_rng(0), np.full((60, 60, 3), 200, np.float32)
+    scene = _seen(rng, canvas, [(3, _disc(-10, 12))], grey_share=0, is_translucent=False)
+    assert not scene.instances.any()
+    assert set(np.unique(scene.classes)) == {0, 3}
+    assert np.array_equal(scene.pieces, scene.classes > 0)

@@ -1,0 +1,1 @@
+"""The matching service: pairs two sets, scores detections, follows things through frames."""

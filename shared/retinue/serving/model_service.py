@@ -1,0 +1,152 @@
+"""A service of models: its packages are found, loaded, verified and warmed before it is ready."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import grpc
+import structlog
+
+from retinue.runtime.backend import LoadGraph
+from retinue.runtime.caller import Priority
+from retinue.runtime.cores import available_cores
+from retinue.runtime.engine import Engine, EngineSize
+from retinue.runtime.errors import ProviderMissing
+from retinue.runtime.models import Models
+from retinue.runtime.onnx_backend import OnnxBackend
+from retinue.runtime.package import Package
+from retinue.runtime.pipeline import Pipeline
+from retinue.runtime.repository import scan
+from retinue.serving.metrics import Load, Metrics
+from retinue.serving.settings import ServiceSettings
+from retinue.serving.tensor_model import TensorModels
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelService(Generic[Item, Answer, Settings]):
+    """What a service of models brings to its host.
+
+    Args:
+        task: which packages are its own.
+        full_name: full name of its gRPC service.
+        embedded_root: the repository that ships with it.
+        default_model: which of those answers where a request and the settings name none.
+        build: makes a pipeline of a package, with what loads its graphs.
+        add_to_server: adds the servicer to a server.
+        tensor_models: its models as the Open Inference Protocol sees them.
+        asking_methods: its unary methods that ask a model, by name; under overload they are refused at the door.
+    """
+
+    task: str
+    full_name: str
+    embedded_root: Path
+    default_model: str
+    build: Callable[[Package, LoadGraph], Pipeline[Item, Answer]]
+    add_to_server: Callable[[grpc.Server, Models[Item, Answer], Metrics, Settings], None]
+    tensor_models: Callable[[Models[Item, Answer], ServiceSettings], TensorModels]
+    asking_methods: tuple[str, ...] = ()
+
+    def work(self, settings: Settings, metrics: Metrics) -> "ModelWork[Item, Answer, Settings]":
+        """Return its models, found and not loaded.
+
+        Raises:
+            ModelNotFound: the settings name a model that is in no repository.
+        """
+        return ModelWork(self, settings, metrics)
+
+
+class ModelWork(Generic[Item, Answer, Settings]):
+    """The models behind a service.
+
+    Args:
+        service: what is served.
+        settings: how.
+        metrics: what their engines report to.
+
+    Raises:
+        ModelNotFound: the settings name a model that is in no repository.
+    """
+
+    def __init__(self, service: ModelService[Item, Answer, Settings], settings: Settings, metrics: Metrics) -> None:
+        self._service = service
+        self._settings = settings
+        self._metrics = metrics
+        chosen = settings.models
+        repository = scan((*chosen.roots, *((service.embedded_root,) if chosen.is_embedded_served else ())))
+        for named in filter(None, (*chosen.load, chosen.default)):
+            repository.find(*named.split("@", 1))
+        self._models: Models[Item, Answer] = Models(
+            repository,
+            task=service.task,
+            selection=chosen.load,
+            default_name=chosen.default or service.default_model,
+        )
+        self.tensor_models = service.tensor_models(self._models, settings)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a model that can answer."""
+        return self._models.is_ready
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The models that can answer."""
+        manifests = [engine.manifest for engine in self._models.engines()]
+        return sorted(f"{manifest.name}@{manifest.version}" for manifest in manifests)
+
+    def add_to_server(self, server: grpc.Server) -> None:
+        """Add the service's servicer to a server."""
+        self._service.add_to_server(server, self._models, self._metrics, self._settings)
+
+    def load(self) -> None:
+        """Load the models; a broken one is logged, and so is that there is no good one."""
+        try:
+            self._models.load(self._build)
+        except ProviderMissing as error:
+            _log.error("provider_missing", problem=error.message)
+        if not self.is_ready:
+            _log.error("no_model_loaded", roots=[str(root) for root in self._settings.models.roots])
+
+    def loads(self) -> Sequence[Load]:
+        """Return what waits for each model at this instant."""
+        return [
+            Load(engine.manifest.name, engine.manifest.version, engine.pipeline.provider, engine.queue_length)
+            for engine in self._models.engines()
+        ]
+
+    def late_s(self, patience_s: float, priority: Priority) -> float:
+        """Return how much too late a call would be answered whatever model it asks, 0 or less if in time."""
+        return min((engine.late_s(patience_s, priority) for engine in self._models.engines()), default=0.0)
+
+    def close(self, *, timeout_s: float) -> None:
+        """End the workers."""
+        self._models.close(timeout_s=timeout_s)
+
+    def _build(self, package: Package) -> Engine[Item, Answer]:
+        engine = self._settings.engine
+
+        def load(file_name: str) -> OnnxBackend:
+            return OnnxBackend(
+                package.path(file_name),
+                providers=engine.providers,
+                threads=engine.threads,
+                is_fallback_allowed=engine.is_fallback_allowed,
+            )
+
+        size = EngineSize(
+            workers=engine.workers or max(1, available_cores() // engine.threads),
+            max_batch_size=engine.max_batch_size,
+            max_queue_items=engine.max_queue_count,
+            max_queue_bytes=engine.max_queue_bytes,
+            max_batch_pixels=engine.max_batch_pixels,
+            max_delay_s=engine.max_delay_ms / 1e3,
+        )
+        observer = self._metrics.engine_observer(package.name, package.version)
+        return Engine(package.manifest, self._service.build(package, load), size, observer)

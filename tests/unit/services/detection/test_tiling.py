@@ -196,8 +196,10 @@ class Watched:
         self.open_counts: list[int] = []
         self.byte_counts: list[int] = []
 
-    def submit(self, item: DetectionItem, caller: Caller, *, byte_count: int) -> Ticket[DetectionItem, Detections]:
-        ticket = self._engine.submit(item, caller, byte_count=byte_count)
+    def submit(
+        self, item: DetectionItem, caller: Caller, *, byte_count: int, is_patient: bool = False
+    ) -> Ticket[DetectionItem, Detections]:
+        ticket = self._engine.submit(item, caller, byte_count=byte_count, is_patient=is_patient)
         self.tickets.append(ticket)
         self.open_counts.append(sum(not one.is_settled for one in self.tickets))
         self.byte_counts.append(byte_count)

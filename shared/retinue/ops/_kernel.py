@@ -21,6 +21,7 @@ from numba.core.caching import (
     UserProvidedCacheLocator,
     UserWideCacheLocator,
 )
+from numba.core.sigutils import normalize_signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,7 +57,8 @@ def compile_kernels() -> int:
     """Compile every kernel that has been imported for every signature it declares; return how many there are."""
     for dispatcher, signatures in KERNELS.values():
         for signature in signatures:
-            dispatcher.compile(signature)
+            # As types, which is what a call has: the cache would keep the text itself apart.
+            dispatcher.compile(normalize_signature(signature)[0])
     return sum(len(signatures) for _, signatures in KERNELS.values())
 
 

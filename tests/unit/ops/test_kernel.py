@@ -39,6 +39,15 @@ print(total(np.ones(3)), sum(total.stats.cache_hits.values()), sum(total.stats.c
 """
 
 
+AHEAD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import caller
+from retinue.ops._kernel import compile_kernels
+print(compile_kernels())
+"""
+
+
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
     """A folder with a kernel that calls a kernel in another file."""
@@ -49,16 +58,21 @@ def sources(tmp_path: Path) -> Path:
     return folder
 
 
-def report(folder: Path, home: Path, **variables: str) -> list[str]:
+def report(folder: Path, home: Path, program: str = REPORT, **variables: str) -> list[str]:
     """What a fresh process gets from the kernel: the result, and how often the cache had it or missed it."""
     environment = {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    command = [sys.executable, "-c", REPORT, str(folder)]
+    command = [sys.executable, "-c", program, str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=120)
     return done.stdout.split()
 
 
 def test_the_second_process_takes_the_kernel_from_the_cache(sources: Path, tmp_path: Path) -> None:
     assert report(sources, tmp_path) == ["6.0", "0", "1"]
+    assert report(sources, tmp_path) == ["6.0", "1", "0"]
+
+
+def test_what_is_compiled_ahead_is_what_a_call_takes(sources: Path, tmp_path: Path) -> None:
+    assert report(sources, tmp_path, AHEAD) == ["1"]
     assert report(sources, tmp_path) == ["6.0", "1", "0"]
 
 

@@ -142,9 +142,22 @@ def test_dimensions_that_cannot_be_read_are_refused(name: str, tensor: torch.Ten
 
 
 def test_tensors_of_another_network_are_listed() -> None:
-    state = {**_frozen().state_dict(), "roi_heads.mask_head.0.0.weight": torch.zeros(1)}
-    with pytest.raises(CheckpointMismatch, match=r"unexpected: roi_heads\.mask_head\.0\.0\.weight"):
+    state = {**_frozen().state_dict(), "roi_heads.cascade_head.0.0.weight": torch.zeros(1)}
+    with pytest.raises(CheckpointMismatch, match=r"unexpected: roi_heads\.cascade_head\.0\.0\.weight"):
         recognise_faster_rcnn(state)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["roi_heads.mask_head.0.0.weight", "roi_heads.mask_head.mask_fcn1.weight", "roi_heads.keypoint_head.0.weight"],
+)
+def test_of_a_network_with_more_heads_the_boxes_are_taken(name: str) -> None:
+    state = _frozen().state_dict()
+    found = recognise_faster_rcnn({**state, name: torch.zeros(1)})
+    assert found.architecture == "fasterrcnn_resnet_fpn"
+    taken = found.model.state_dict()
+    assert taken.keys() == state.keys()
+    assert all(torch.equal(taken[key], state[key]) for key in state)
 
 
 def test_a_classifier_is_no_detector() -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 import grpc
 
 from retinue.common.v1 import image_pb2
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture, PictureLimits
@@ -22,12 +23,12 @@ from retinue.serving.wire import MAX_ID_CHARACTERS, image_info_of, model_ref_of,
 from services.segmentation.messages import class_map_png, class_regions, instance_of
 from services.segmentation.options import Forms, forms_of, options_of, tiling_of
 from services.segmentation.pipeline import segmentation_manifest_of
-from services.segmentation.segmentations import Segmentation, SegmentationItem, SegmentationOptions
+from services.segmentation.segmentations import Codes, Segmentation, SegmentationItem, SegmentationOptions, Thing
 from services.segmentation.settings import SegmentationSettings
 from services.segmentation.slide_stream import Slide, SlideStream
 from services.segmentation.slides import check_windows, geometry_of
 from services.segmentation.things import things_of
-from services.segmentation.tiled import Tiled
+from services.segmentation.tiled import TiledPicture
 from services.segmentation.windows import SegmentationEngine, SegmentationTicket, Tiling
 
 
@@ -40,7 +41,7 @@ class Asked:
         self,
         engine: SegmentationEngine,
         picture: Picture,
-        pending: SegmentationTicket | Tiled,
+        pending: SegmentationTicket | Deferred[tuple[Codes, list[Thing]]],
         options: SegmentationOptions,
         forms: Forms,
     ) -> None:
@@ -129,10 +130,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
             raise InvalidInput("start.image_id", problem)
         engine = self._edge.engine(start.model, call)
         manifest = segmentation_manifest_of(engine.manifest)
-        geometry, tiling = (
-            geometry_of(start.geometry, self._slides),
-            tiling_of(start.options, manifest, "start.options"),
-        )
+        geometry = geometry_of(start.geometry, self._slides)
+        tiling = tiling_of(start.options, manifest, "start.options")
         check_windows(geometry, tiling.tile_size_px, self._slides)
         slide = Slide(
             start.image_id,
@@ -147,8 +146,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServiceServicer):
         """Return a picture on its way; one that is looked at through windows goes when it is waited for."""
         chosen, forms, tiling = self._checked(engine, options)
         if tiling is not None:
-            tiled = Tiled(engine, picture, chosen, tiling, call.caller, self._slots)
-            return Asked(engine, picture, tiled, chosen, forms)
+            tiled = TiledPicture(engine, picture, chosen, tiling, call.caller, self._slots)
+            return Asked(engine, picture, Deferred(tiled), chosen, forms)
         item = SegmentationItem(WholePicture(picture), chosen)
         ticket = engine.submit(item, call.caller, byte_count=picture.byte_count)
         return Asked(engine, picture, ticket, chosen, forms)

@@ -1,4 +1,4 @@
-"""One picture in memory, looked at window by window; waited for as a ticket is."""
+"""One picture in memory, looked at window by window."""
 
 import time
 from itertools import chain
@@ -7,7 +7,6 @@ import numpy as np
 
 from retinue.ops import MergedInstance
 from retinue.runtime.caller import Caller
-from retinue.runtime.errors import DeadlineExceeded, RetinueError
 from retinue.runtime.picture import Picture
 from retinue.runtime.slots import Slots
 from retinue.runtime.timings import Timings
@@ -16,8 +15,8 @@ from services.segmentation.things import best_first, is_wanted, thing_of
 from services.segmentation.windows import SegmentationEngine, Tiling, Windows
 
 
-class Tiled:
-    """A picture that is to be looked at through windows; nothing is done before it is waited for.
+class TiledPicture:
+    """One picture looked at through windows.
 
     Args:
         engine: what looks at the windows.
@@ -43,39 +42,20 @@ class Tiled:
         self._tiling = tiling
         self._caller = caller
         self._slots = slots
-        self._answer: tuple[Codes, list[Thing]] | None = None
-        self._error: RetinueError | None = None
-        self.timings = Timings()
 
-    def wait(self) -> tuple[Codes, list[Thing]]:
-        """Return codes and things, best first.
+    def __call__(self, timings: Timings) -> tuple[Codes, list[Thing]]:
+        """Look at all windows and return codes and things, best first, adding up the time of their stages.
 
         Raises:
             RetinueError: a window failed, the deadline passed, or the caller went away.
         """
-        error = self.wait_error()
-        if error is not None or self._answer is None:
-            raise error or DeadlineExceeded("the picture was never looked at")
-        return self._answer
-
-    def wait_error(self) -> BaseException | None:
-        """Look at all windows, if that has not been done, and return why there is no answer; None where there is."""
-        if self._answer is None and self._error is None:
-            try:
-                self._answer = self._looked_at()
-            except RetinueError as error:
-                # A traceback holds frames, they the decoded picture, and this, which holds the error: a cycle.
-                self._error = error.with_traceback(None)
-        return self._error
-
-    def _looked_at(self) -> tuple[Codes, list[Thing]]:
         with self._slots.held(self._caller):
-            return self._through_windows()
+            return self._through_windows(timings)
 
-    def _through_windows(self) -> tuple[Codes, list[Thing]]:
+    def _through_windows(self, timings: Timings) -> tuple[Codes, list[Thing]]:
         begin_s = time.monotonic()
         pixels = self._picture.pixels()
-        self.timings.decode_s = time.monotonic() - begin_s
+        timings.decode_s = time.monotonic() - begin_s
         size = (pixels.shape[0], pixels.shape[1])
         windows = Windows(self._engine, size, self._tiling, self._options, self._caller)
         rows: list[Codes] = []
@@ -86,7 +66,7 @@ class Tiled:
                 merged += done.things
         finally:
             windows.close()
-        self.timings.add(windows.timings)
+        timings.add(windows.timings)
         things = [thing for thing in map(thing_of, merged) if is_wanted(thing, self._options)]
         codes = np.concatenate([part for part in rows if len(part)])
         return codes, best_first(things, self._options.max_instances)

@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from retinue.runtime.caller import Caller
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.picture import PictureLimits
 from retinue.runtime.slots import Slots
 from retinue.segmentation.v1 import segmentation_pb2 as pb
@@ -25,7 +26,7 @@ from services.segmentation.segmentations import Codes, SegmentationOptions, Thin
 from services.segmentation.slide_stream import Slide, SlideStream
 from services.segmentation.slides import Geometry
 from services.segmentation.things import things_of
-from services.segmentation.tiled import Tiled
+from services.segmentation.tiled import TiledPicture
 from services.segmentation.windows import Tiling
 from tests.unit.services.segmentation.asking import Streamed, tiles_of
 from tests.unit.services.segmentation.tiny_segmenters import (
@@ -81,7 +82,7 @@ def through_windows(
     **engine: Any,
 ) -> tuple[Codes, list[Thing]]:
     with running_engine(pipeline, **engine) as one:
-        return Tiled(one, picture_of(pixels), options, tiling, Caller(), Slots(1)).wait()
+        return Deferred(TiledPicture(one, picture_of(pixels), options, tiling, Caller(), Slots(1))).wait()
 
 
 def masks_of(things: list[Thing], height: int, width: int) -> list[NDArray[np.bool_]]:

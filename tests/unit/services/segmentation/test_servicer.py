@@ -11,10 +11,11 @@ from numpy.testing import assert_array_equal
 from structlog.testing import capture_logs
 
 from retinue.common.v1 import geometry_pb2, image_pb2
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.ticket import Ticket
 from retinue.segmentation.v1 import segmentation_pb2 as pb
 from retinue.segmentation.v1 import segmentation_pb2_grpc
-from services.segmentation.tiled import Tiled
+from services.segmentation.tiled import TiledPicture
 from tests.unit.services.segmentation.asking import (
     batch_of,
     class_map,
@@ -364,7 +365,7 @@ def assert_nothing_is_left(held: Held, held_stub: Any) -> None:
     assert len(response.instances) == COUNT
     wait_until(lambda: held.run.host._pool.in_flight == 0)
     wait_until(lambda: held.engine.queue_length == 0)
-    wait_until(lambda: live(Tiled) == 0)
+    wait_until(lambda: live(TiledPicture) == live(Deferred) == 0)
     wait_until(lambda: live(Ticket) <= 1)  # the worker may still hold the last
 
 

@@ -11,11 +11,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from retinue.runtime.caller import Caller
+from retinue.runtime.deferred import Deferred
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, InvalidImage
 from retinue.runtime.picture import PictureLimits, open_picture
 from retinue.runtime.slots import Slots
 from services.segmentation.pipeline import SegmentationPipeline
-from services.segmentation.tiled import Tiled
+from services.segmentation.segmentations import Codes, Thing
+from services.segmentation.tiled import TiledPicture
 from services.segmentation.windows import SegmentationEngine, Tiling
 from tests.unit.services.segmentation.asking import damaged_image_of
 from tests.unit.services.segmentation.tiny_segmenters import (
@@ -39,8 +41,11 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> SegmentationPipeline:
     return pipeline_of(write_segmenter(root))
 
 
-def tiled_of(engine: SegmentationEngine, slots: Slots, caller: Caller | None = None, **options: Any) -> Tiled:
-    return Tiled(engine, picture_of(DISCS), options_with(**options), TILING, caller or Caller(), slots)
+def tiled_of(
+    engine: SegmentationEngine, slots: Slots, caller: Caller | None = None, **options: Any
+) -> Deferred[tuple[Codes, list[Thing]]]:
+    picture = picture_of(DISCS)
+    return Deferred(TiledPicture(engine, picture, options_with(**options), TILING, caller or Caller(), slots))
 
 
 def test_the_answer_is_that_of_the_whole(pipeline: SegmentationPipeline) -> None:
@@ -73,7 +78,7 @@ def test_a_picture_that_cannot_be_decoded_gives_its_slot_back(pipeline: Segmenta
     slots = Slots(1)
     picture = open_picture(damaged_image_of(DISCS).encoded, PictureLimits())
     with running_engine(pipeline) as engine:
-        tiled = Tiled(engine, picture, options_with(), TILING, Caller(), slots)
+        tiled = Deferred(TiledPicture(engine, picture, options_with(), TILING, Caller(), slots))
         error = tiled.wait_error()
         assert isinstance(error, InvalidImage)
         assert error.__traceback__ is None

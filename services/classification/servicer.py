@@ -20,7 +20,7 @@ from retinue.serving.item import Begun
 from retinue.serving.metrics import Metrics
 from retinue.serving.settings import ServiceSettings
 from retinue.serving.stream import OrderedStream
-from retinue.serving.wire import image_info_of, model_ref_of, timings_of
+from retinue.serving.wire import check_share, image_info_of, model_ref_of, timings_of
 from services.classification.pipeline import Activation, Classification, ClassificationItem, ClassificationOptions
 
 ClassificationEngine = Engine[ClassificationItem, Classification]
@@ -124,8 +124,7 @@ def _options_of(options: pb.ClassificationOptions, manifest: Manifest) -> Classi
     top_k = options.top_k if options.HasField("top_k") else _DEFAULTS.top_k
     if top_k < 1:
         raise InvalidInput("options.top_k", f"is {top_k}; at least 1 is allowed")
-    if not 0.0 <= options.score_threshold <= 1.0:  # written so that NaN fails it
-        raise InvalidInput("options.score_threshold", f"is {options.score_threshold}; 0 to 1 are allowed")
+    check_share(options.score_threshold, "options.score_threshold")
     if options.activation not in _ACTIVATIONS:
         raise InvalidInput("options.activation", f"{options.activation} is no Activation of this version")
     if options.return_embedding and ClassificationManifest.of(manifest).output.embedding is None:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from retinue.detection.v1 import detection_pb2 as pb
 from retinue.runtime.detection_manifest import DetectionManifest, FasterRcnnManifest, NmsKind
 from retinue.runtime.errors import InvalidInput
+from retinue.serving.wire import check_share
 from services.detection.detections import DetectionOptions
 from services.detection.tiling import Tiling
 
@@ -39,7 +40,7 @@ def options_of(options: pb.DetectionOptions, manifest: DetectionManifest) -> Det
     if options.nms_kind != pb.NMS_KIND_UNSPECIFIED and options.nms_kind not in _NMS_KINDS:
         raise InvalidInput("options.nms_kind", f"{options.nms_kind} is no NmsKind of this version")
     for name in ("score_threshold", "iou_threshold"):
-        _check_share(getattr(options, name), f"options.{name}")
+        check_share(getattr(options, name), f"options.{name}")
     sigma = options.sigma if options.HasField("sigma") else _DEFAULT_SIGMA
     if not 0.0 < sigma < math.inf:
         raise InvalidInput("options.sigma", f"is {sigma}; a finite number above 0 is required")
@@ -77,7 +78,7 @@ def tiling_of(options: pb.DetectionOptions) -> Tiling | None:
     if metric is None:
         raise InvalidInput("options.tiling.merge_metric", f"{tiling.merge_metric} is no MergeMetric of this version")
     threshold = tiling.merge_threshold if tiling.HasField("merge_threshold") else _DEFAULT_MERGE_THRESHOLD
-    _check_share(threshold, "options.tiling.merge_threshold")
+    check_share(threshold, "options.tiling.merge_threshold")
     return Tiling(side, overlap, metric, threshold, tiling.is_whole_picture_added)
 
 
@@ -99,8 +100,3 @@ def _class_ids(options: pb.DetectionOptions, manifest: DetectionManifest) -> tup
     names = set(options.class_names)  # a label may stand for several classes
     named = (class_id for class_id in range(first, len(labels)) if labels[class_id] in names)
     return tuple(sorted({*options.class_ids, *named}))
-
-
-def _check_share(value: float, field: str) -> None:
-    if not 0.0 <= value <= 1.0:  # written so that NaN fails it
-        raise InvalidInput(field, f"is {value}; 0 to 1 are allowed")

@@ -77,10 +77,7 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
         """Find the things on several pictures, each answered or failed on its own."""
         call = current_call()
         engine = self._edge.engine(request.model, call)
-        options, tiling = (
-            options_of(request.options, detection_manifest_of(engine.manifest)),
-            tiling_of(request.options),
-        )
+        options, tiling = _checked(engine, request.options)
 
         def start(image: image_pb2.Image, field: str) -> Asked:
             return self._put(engine, self._edge.picture(image, field), options, tiling, call)
@@ -105,10 +102,7 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
 
     def _submit(self, request: pb.DetectRequest, call: Call) -> Asked:
         engine = self._edge.engine(request.model, call)
-        options, tiling = (
-            options_of(request.options, detection_manifest_of(engine.manifest)),
-            tiling_of(request.options),
-        )
+        options, tiling = _checked(engine, request.options)
         return self._put(engine, self._edge.picture(request.image, "image"), options, tiling, call)
 
     def _put(
@@ -138,6 +132,10 @@ class DetectionServicer(detection_pb2_grpc.DetectionServiceServicer):
         if failure is not None or begun.ticket is None:
             return pb.DetectResult(image_id=begun.image_id, error=failure)
         return pb.DetectResult(image_id=begun.image_id, response=_response_of(begun.image_id, begun.ticket))
+
+
+def _checked(engine: DetectionEngine, options: pb.DetectionOptions) -> tuple[DetectionOptions, Tiling | None]:
+    return options_of(options, detection_manifest_of(engine.manifest)), tiling_of(options)
 
 
 def _response_of(image_id: str, asked: Asked) -> pb.DetectResponse:

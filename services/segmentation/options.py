@@ -8,6 +8,7 @@ from retinue.common.v1 import geometry_pb2
 from retinue.runtime.errors import InvalidInput
 from retinue.runtime.segmentation_manifest import InstanceManifest, SegmentationManifest, StretchInput
 from retinue.segmentation.v1 import segmentation_pb2 as pb
+from retinue.serving.wire import check_share
 from services.segmentation.codes import MOST_CLASSES_OF_PNG
 from services.segmentation.segmentations import Blend, SegmentationOptions
 from services.segmentation.windows import Tiling
@@ -60,7 +61,7 @@ def options_of(
     """
     splitting = manifest.output.splitting if isinstance(manifest, InstanceManifest) else None
     for name in ("mask_threshold", "score_threshold"):
-        _check_share(getattr(options, name), f"{field}.{name}")
+        check_share(getattr(options, name), f"{field}.{name}")
     min_area_px = 0 if splitting is None else splitting.min_area_px
     if options.HasField("min_area_px"):
         min_area_px = options.min_area_px
@@ -142,12 +143,7 @@ def _thresholds(
             raise InvalidInput(f"{place}.class_name", f"{one.class_name[:64]!r} is there twice")
         if not one.HasField("threshold"):
             raise InvalidInput(f"{place}.threshold", "required; 0 to 1 are allowed")
-        _check_share(one.threshold, f"{place}.threshold")
+        check_share(one.threshold, f"{place}.threshold")
         seen.add(one.class_name)
         thresholds[manifest.labels.index(one.class_name)] = one.threshold
     return tuple(thresholds)
-
-
-def _check_share(value: float, field: str) -> None:
-    if not 0.0 <= value <= 1.0:  # written so that NaN fails it
-        raise InvalidInput(field, f"is {value}; 0 to 1 are allowed")

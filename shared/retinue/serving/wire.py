@@ -1,4 +1,4 @@
-"""Between the wire and the runtime: pictures in; picture facts, models, labels and timings out."""
+"""Between the wire and the runtime: pictures and shares in; picture facts, models and timings out."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -54,6 +54,16 @@ def picture_of(image: image_pb2.Image, limits: PictureLimits, field: str = "imag
             raise InvalidInput(f"{field}.raw.pixel_format", f"{raw.pixel_format} is no PixelFormat of this version")
         return raw_picture(raw.pixels, raw.height, raw.width, pixel_format, limits, field=f"{field}.raw")
     raise InvalidInput(field, "required: set encoded (a file's bytes) or raw (pixels)")
+
+
+def check_share(value: float, field: str) -> None:
+    """Check a number of a request that is a share of something: a score, a threshold, an overlap.
+
+    Raises:
+        InvalidInput: it is not in [0, 1]; the message names the field.
+    """
+    if not 0.0 <= value <= 1.0:  # written so that NaN fails it
+        raise InvalidInput(field, f"is {value}; 0 to 1 are allowed")
 
 
 def image_info_of(info: PictureInfo) -> image_pb2.ImageInfo:

@@ -8,7 +8,7 @@ from retinue.common.v1 import image_pb2
 from retinue.runtime.errors import ImageTooLarge, InvalidImage, InvalidInput
 from retinue.runtime.picture import PictureFormat, PictureInfo, PictureLimits
 from retinue.runtime.timings import Timings
-from retinue.serving.wire import MAX_ID_CHARACTERS, image_info_of, model_ref_of, picture_of, timings_of
+from retinue.serving.wire import MAX_ID_CHARACTERS, check_share, image_info_of, model_ref_of, picture_of, timings_of
 from tests.unit.serving.tiny_engine import manifest_of
 
 LIMITS = PictureLimits(max_bytes=10_000, max_pixels=100)
@@ -127,3 +127,14 @@ def test_each_stage_is_told_as_a_duration() -> None:
 @pytest.mark.parametrize("seconds", [0.9999999999, 1.9999999999, 3.0, 1e-12])
 def test_a_duration_has_less_than_a_second_of_nanoseconds(seconds: float) -> None:
     assert 0 <= timings_of(Timings(queue_s=seconds)).queue.nanos < 10**9
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_shares_are_taken(share: float) -> None:
+    check_share(share, "options.score_threshold")
+
+
+@pytest.mark.parametrize("share", [-1e-9, 1.0000001, float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_share_is_told_by_its_field(share: float) -> None:
+    with pytest.raises(InvalidInput, match=r"options\.score_threshold.*0 to 1 are allowed"):
+        check_share(share, "options.score_threshold")

@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from loadtests.service_process import REPOSITORY, ServiceFailed, ServiceProcess
 from retinue.detection.v1 import detection_pb2 as pb
 from retinue.detection.v1 import detection_pb2_grpc
+from tests.integration.sigterm import Caller, codes_under_sigterm
 from tests.unit.services.detection.tiny_detectors import plain, rpn_graph, write_squares, write_two_stage
 
 FULL_NAME = "retinue.detection.v1.DetectionService"
@@ -223,36 +222,21 @@ def test_tritonclient_gets_the_same_boxes(detection: ServiceProcess, stub: Any, 
 def test_sigterm_under_load_loses_no_answer(root: Path, tmp_path: Path) -> None:
     """With and without tiles: what is under way is answered, and what comes later is told UNAVAILABLE alone."""
     small, large = squares_at((5, 6)), squares_at(*CORNERS, height=240, width=300)
-    requests = [
-        (request_of(small), [(5, 6)]),
-        (request_of(large, tiling=TILING), CORNERS),
-    ]
-    codes: Counter[grpc.StatusCode] = Counter()
-    enough = threading.Event()
+
+    def caller_of(request: pb.DetectRequest, corners: list[tuple[int, int]]) -> Caller:
+        def caller(channel: grpc.Channel) -> Callable[[], object]:
+            detect = detection_pb2_grpc.DetectionServiceStub(channel).Detect
+
+            def call() -> None:
+                assert corners_of(detect(request, timeout=20)) == corners
+
+            return call
+
+        return caller
+
+    callers = [caller_of(request_of(small), [(5, 6)]), caller_of(request_of(large, tiling=TILING), CORNERS)]
     with ServiceProcess("detection", tmp_path / "service.log", settings_of(root)) as service:
-
-        def load(number: int) -> None:
-            request, corners = requests[number % 2]
-            with grpc.insecure_channel(service.target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-                detect = detection_pb2_grpc.DetectionServiceStub(channel).Detect
-                is_told = False
-                while not is_told:
-                    try:
-                        assert corners_of(detect(request, timeout=20)) == corners
-                        codes[grpc.StatusCode.OK] += 1
-                    except grpc.RpcError as error:
-                        codes[error.code()] += 1
-                        is_told = True
-                    if codes[grpc.StatusCode.OK] > 100:
-                        enough.set()
-
-        threads = [threading.Thread(target=load, args=[number]) for number in range(6)]
-        for thread in threads:
-            thread.start()
-        assert enough.wait(30)
-        service.terminate()
-        for thread in threads:
-            thread.join(30)
+        codes = codes_under_sigterm(service, callers * 3, answers=100)
         assert service.wait() == 0
         events = [event["event"] for event in service.events()]
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ import pytest
 from loadtests.service_process import ServiceFailed, ServiceProcess
 from retinue.classification.v1 import classification_pb2, classification_pb2_grpc
 from retinue.client import CallFailed, Classification, ClassificationClient, Overloaded
+from tests.integration.sigterm import codes_under_sigterm
 
 PICTURE = np.zeros((64, 64, 3), np.uint8)
 
@@ -22,32 +23,13 @@ def test_sigterm_under_load_loses_no_answer(tmp_path: Path) -> None:
     request = classification_pb2.ClassifyRequest()
     request.image.raw.height = request.image.raw.width = 64
     request.image.raw.pixels = PICTURE.tobytes()
-    codes: Counter[grpc.StatusCode] = Counter()
-    enough = threading.Event()
+
+    def caller(channel: grpc.Channel) -> Callable[[], object]:
+        stub = classification_pb2_grpc.ClassificationServiceStub(channel)
+        return lambda: stub.Classify(request, timeout=10)
 
     with ServiceProcess("classification", tmp_path / "service.log") as service:
-
-        def load() -> None:
-            with grpc.insecure_channel(service.target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-                stub = classification_pb2_grpc.ClassificationServiceStub(channel)
-                is_told = False
-                while not is_told:
-                    try:
-                        stub.Classify(request, timeout=10)
-                        codes[grpc.StatusCode.OK] += 1
-                    except grpc.RpcError as error:
-                        codes[error.code()] += 1
-                        is_told = True
-                    if codes[grpc.StatusCode.OK] > 200:
-                        enough.set()
-
-        threads = [threading.Thread(target=load) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        assert enough.wait(30)
-        service.terminate()
-        for thread in threads:
-            thread.join(30)
+        codes = codes_under_sigterm(service, [caller] * 8, answers=200)
         assert service.wait() == 0
         events = [event["event"] for event in service.events()]
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}

@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from loadtests.service_process import REPOSITORY, ServiceFailed, ServiceProcess
 from retinue.matching.v1 import matching_pb2 as pb
 from retinue.matching.v1 import matching_pb2_grpc
 from retinue.ops import DetectionEvaluator, Detections, GroundTruth
+from tests.integration.sigterm import codes_under_sigterm
 
 FULL_NAME = "retinue.matching.v1.MatchingService"
 POINTS = pb.MatchPointsRequest(problems=[pb.PointsProblem(a_xy=[12, 10, 1, 0], b_xy=[17, 15, 16, 10], radius=6)])
@@ -152,31 +151,12 @@ def test_a_large_problem_misses_its_deadline_and_keeps_nobody_out(tmp_path: Path
 
 
 def test_sigterm_under_load_loses_no_answer(tmp_path: Path) -> None:
-    codes: Counter[grpc.StatusCode] = Counter()
-    enough = threading.Event()
+    def caller(channel: grpc.Channel) -> Callable[[], object]:
+        stub = matching_pb2_grpc.MatchingServiceStub(channel)
+        return lambda: stub.MatchPoints(POINTS, timeout=10)
+
     with ServiceProcess("matching", tmp_path / "service.log") as service:
-
-        def load() -> None:
-            with grpc.insecure_channel(service.target, [("grpc.use_local_subchannel_pool", 1)]) as own:
-                stub = matching_pb2_grpc.MatchingServiceStub(own)
-                is_told = False
-                while not is_told:
-                    try:
-                        stub.MatchPoints(POINTS, timeout=10)
-                        codes[grpc.StatusCode.OK] += 1
-                    except grpc.RpcError as error:
-                        codes[error.code()] += 1
-                        is_told = True
-                    if codes[grpc.StatusCode.OK] > 200:
-                        enough.set()
-
-        threads = [threading.Thread(target=load) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        assert enough.wait(30)
-        service.terminate()
-        for thread in threads:
-            thread.join(30)
+        codes = codes_under_sigterm(service, [caller] * 4, answers=200)
         assert service.wait() == 0
         events = [event["event"] for event in service.events()]
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinue.ops._arrays import finite_floats, native, number, whole_number
+from retinue.ops._distance import write_distances
 from retinue.ops.components import connected_components
 from retinue.ops.flooding import deep_minima, watershed
 from retinue.ops.instances import fill_holes, remove_small
@@ -125,9 +126,10 @@ def _components(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.int32]:
 
 def _distance(foreground: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return how far each pixel is from the nearest background, centre to centre; 0 where there is none at all."""
-    if foreground.all():
-        return np.zeros(foreground.shape, np.float32)
-    return np.asarray(cv2.distanceTransform(foreground.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+    distances = np.zeros(foreground.shape, np.float32)
+    if not foreground.all():
+        write_distances(foreground.view(np.uint8), distances)
+    return distances
 
 
 def _hover(

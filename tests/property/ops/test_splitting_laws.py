@@ -90,6 +90,17 @@ def test_instances_are_numbered_without_gaps_and_none_is_small(seed: int, method
     assert (split_instances(interior, guide, method=method, min_area=min_area) == labels).all()
 
 
+@given(seeds)
+@settings(deadline=None, max_examples=25)
+def test_no_guide_is_the_exact_distance_to_the_background(seed: int) -> None:
+    """That it is so to the last bit is what `test_distance_laws` says."""
+    interior, _ = nuclei(seed)
+    foreground = large(interior >= 0.5) > 0
+    guide = ndimage.distance_transform_edt(foreground).astype(np.float32)
+    of_guide = split_instances(interior, guide, method="distance")
+    assert (split_instances(interior, method="distance") == of_guide).all()
+
+
 @given(seeds, st.sampled_from(["boundary", "distance"]))
 @settings(deadline=None, max_examples=25)
 def test_a_window_around_all_foreground_shows_the_same_instances(seed: int, method: Any) -> None:

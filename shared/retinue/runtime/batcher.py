@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic
 
 from retinue.runtime.backlog import Backlog, Entry
@@ -23,6 +23,7 @@ from retinue.runtime.caller import Caller, Priority
 from retinue.runtime.cost_model import CostModel, Line
 from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import ModelNotReady, Overloaded, late_answer
+from retinue.runtime.foresight import Foresight
 from retinue.runtime.ticket import Answer, Item, Ticket
 
 _UNKNOWN_RETRY_S = 0.1  # when to come back while nothing is known of what batches cost
@@ -63,6 +64,8 @@ class Batcher(Generic[Item, Answer]):
         self._idle_workers = 0
         self._ends: dict[Hashable, float] = {}  # when each busy worker is expected to come back
         self._coming: deque[float] = deque()  # when those came who were told that they would be in time
+        self._foresight = Foresight()
+        self._taken: dict[Hashable, list[Ticket[Item, Answer]]] = {}  # what each worker is busy with
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -99,8 +102,11 @@ class Batcher(Generic[Item, Answer]):
             if self._coming:
                 self._coming.popleft()
             line = self.costs.line(bucket)
-            refusal = self._refusal(caller, bucket, byte_count, line, now_s)
+            wait_s = self._wait_s(caller.priority, now_s)
+            refusal = self._refusal(caller, bucket, byte_count, line, now_s, wait_s)
             if refusal is None:
+                if line is not None and wait_s:
+                    ticket.expected_s = wait_s + line.seconds(self._batch_size(caller, bucket, line, now_s))
                 caller.on_cancel(ticket.cancel)  # before a worker can settle the ticket, which forgets it again
                 begins_batch = self._backlog.count(bucket) % self.sizes.largest(bucket) == 0
                 work_s = 0.0 if line is None else line.per_item_s + line.per_batch_s * begins_batch
@@ -125,7 +131,8 @@ class Batcher(Generic[Item, Answer]):
             while self._coming and now_s - self._coming[0] > _COMING_S:
                 self._coming.popleft()
             coming_s = len(self._coming) * lone[1].per_item_s / self._size.workers
-            late_s = coming_s + self._late_s(Caller(now_s + patience_s, priority), *lone, now_s)
+            wait_s = coming_s + self._wait_s(priority, now_s)
+            late_s = self._late_s(Caller(now_s + patience_s, priority), *lone, now_s, wait_s)
             if late_s <= 0:
                 self._coming.append(now_s)
             return late_s
@@ -144,6 +151,7 @@ class Batcher(Generic[Item, Answer]):
             with self._arrival:
                 self._idle_workers += 1
                 self._ends.pop(seat, None)
+                self._learn(self._taken.pop(seat, ()), self._clock())
                 turn = self._turn()
                 if turn is None:
                     self._idle_workers -= 1
@@ -166,7 +174,7 @@ class Batcher(Generic[Item, Answer]):
             self._arrival.notify_all()
 
     def _refusal(
-        self, caller: Caller, bucket: Hashable, byte_count: int, line: Line | None, now_s: float
+        self, caller: Caller, bucket: Hashable, byte_count: int, line: Line | None, now_s: float, wait_s: float
     ) -> Overloaded | None:
         """Return why an item cannot be let in, and when to come back; None where it can."""
         backlog, size = self._backlog, self._size
@@ -176,7 +184,7 @@ class Batcher(Generic[Item, Answer]):
             excess = backlog.byte_count + byte_count - size.max_queue_bytes
             limit, share = f"{size.max_queue_bytes} bytes", min(1.0, excess / max(1, backlog.byte_count))
         else:
-            late_s = self._late_s(caller, bucket, line, now_s)
+            late_s = self._late_s(caller, bucket, line, now_s, wait_s)
             if late_s <= 0:
                 return None
             return late_answer(late_s)
@@ -187,16 +195,30 @@ class Batcher(Generic[Item, Answer]):
             retry_after_s = max(self._wait_s("normal", now_s) * share, batch_s, _LEAST_RETRY_S)
         return Overloaded(f"the queue is full ({limit})", retry_after_s=retry_after_s, cause="queue_full")
 
-    def _late_s(self, caller: Caller, bucket: Hashable, line: Line | None, now_s: float) -> float:
-        """Return how long after its deadline an item would be answered that comes now; 0 or less where in time.
+    def _late_s(self, caller: Caller, bucket: Hashable, line: Line | None, now_s: float, wait_s: float) -> float:
+        """Return how long after its deadline an item might be answered that comes now; 0 or less where in time.
 
-        One that is late already is let in, and told so when its turn comes: that is no matter of overload.
+        One that is late already is let in, and told so when its turn comes: that is no matter of overload. Caution is
+        for waiting only: where a worker is idle, or a deadline shorter than a batch, there is nothing to be lost.
         """
         if line is None or caller.deadline_s is None or caller.deadline_s <= now_s:
             return 0.0
-        affordable = self.sizes.affordable(line, caller.deadline_s - now_s, bucket)
-        batch_size = min(self._backlog.count(bucket) + 1, affordable)
-        return now_s + self._wait_s(caller.priority, now_s) + line.seconds(batch_size) - caller.deadline_s
+        batch_s = line.seconds(self._batch_size(caller, bucket, line, now_s))
+        return now_s + wait_s * self._foresight.caution + batch_s - caller.deadline_s
+
+    def _batch_size(self, caller: Caller, bucket: Hashable, line: Line, now_s: float) -> int:
+        """Return of how many items the batch will be of an item that comes now."""
+        if caller.deadline_s is None:
+            affordable = self.sizes.largest(bucket)
+        else:
+            affordable = self.sizes.affordable(line, caller.deadline_s - now_s, bucket)
+        return min(self._backlog.count(bucket) + 1, affordable)
+
+    def _learn(self, done: Iterable[Ticket[Item, Answer]], now_s: float) -> None:
+        """Compare what was expected of tickets with what it came to, now that they are done."""
+        for ticket in done:
+            if ticket.expected_s:
+                self._foresight.learn(ticket.expected_s, now_s - ticket.enqueued_s)
 
     def _wait_s(self, priority: Priority, now_s: float) -> float:
         """Return how long an item that comes now is expected to wait for a worker."""
@@ -258,6 +280,8 @@ class Batcher(Generic[Item, Answer]):
             if reason is not None:
                 backlog.pop(level, bucket)
                 dropped.append(reason)
+                if line is not None and reason == "deadline":
+                    self._learn([ticket], now_s + line.seconds(1))  # which is the soonest that it could have been done
                 continue
             due_s = min(due_s, math.inf if ticket.caller.deadline_s is None else ticket.caller.deadline_s)
             if batch and line is not None and now_s + line.seconds(len(batch) + 1) > due_s:
@@ -269,6 +293,7 @@ class Batcher(Generic[Item, Answer]):
                 backlog.put_back(bucket, entry)
             del batch[size:]
             self._ends[seat] = now_s if line is None else now_s + line.seconds(size)
+            self._taken[seat] = [entry.ticket for entry in batch]
         return [entry.ticket for entry in batch], dropped
 
     def _is_hopeless(self, ticket: Ticket[Item, Answer], bucket: Hashable, now_s: float, *, is_behind: bool) -> bool:

@@ -27,12 +27,14 @@ class Ticket(Generic[Item, Answer]):
         enqueued_s: when it was queued, on the monotonic clock.
     """
 
-    __slots__ = ("_answer", "_error", "_gate", "_unsettled", "caller", "enqueued_s", "item", "timings")
+    __slots__ = ("_answer", "_error", "_gate", "_unsettled", "caller", "enqueued_s", "expected_s", "item", "timings")
 
     def __init__(self, item: Item, caller: Caller, enqueued_s: float) -> None:
         self.item = item
         self.caller = caller
         self.enqueued_s = enqueued_s
+        self.expected_s = 0.0
+        """Seconds from being queued to being answered that were expected; 0 where nothing was known, or none waits."""
         self.timings = Timings()
         self._answer: Answer | None = None
         self._error: BaseException | None = None

@@ -25,6 +25,7 @@ from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
 _UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 _RETRY_AFTER_S = 0.1
 _QUIET_S = 0.1
+_TOLD_EVERY_S = 1.0
 _log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
@@ -50,6 +51,8 @@ class RpcInterceptor(grpc.ServerInterceptor):
         self._refused: dict[str, Handler] = {}
         self._is_draining = False
         self._last_arrival_s = 0.0
+        self._turned_away = 0  # since the log was last told
+        self._next_told_s = 0.0
 
     def refuse_all(self) -> None:
         """Refuse every call from now on, as UNAVAILABLE; those under way go on."""
@@ -79,7 +82,8 @@ class RpcInterceptor(grpc.ServerInterceptor):
             return inner
         answer = self._watched(method, inner, _behaviour(inner))
         if self._door is not None and method in self._door.methods:
-            answer = self._at_the_door(self._door, answer, self._watched(method, inner, self._refuse_late))
+            turn_away = self._watched(method, inner, self._refuse_late, is_logged=False)
+            answer = self._at_the_door(self._door, answer, turn_away)
             self._admitted[method] = _rewrapped(inner, answer, is_unread=True)
         else:
             self._admitted[method] = _rewrapped(inner, answer)
@@ -108,6 +112,10 @@ class RpcInterceptor(grpc.ServerInterceptor):
         late_s = 0.0 if self._door is None else self._door.late_s
         is_over = math.isinf(late_s)
         self._metrics.rejected.labels("deadline" if is_over else "deadline_unmet").inc()
+        self._turned_away += 1
+        if time.monotonic() >= self._next_told_s:
+            _log.warning("calls_turned_away", count=self._turned_away)
+            self._turned_away, self._next_told_s = 0, time.monotonic() + _TOLD_EVERY_S
         raise DeadlineExceeded("the deadline passed before the call's turn came") if is_over else late_answer(late_s)
 
     def _refuse(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: ARG002 - a handler's signature
@@ -117,9 +125,9 @@ class RpcInterceptor(grpc.ServerInterceptor):
         self._metrics.rejected.labels("in_flight").inc()
         raise Overloaded("the server handles as many calls as it can", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
 
-    def _watched(self, method: str, handler: Handler, behaviour: Behaviour) -> Behaviour:
+    def _watched(self, method: str, handler: Handler, behaviour: Behaviour, *, is_logged: bool = True) -> Behaviour:
         """Return the behaviour with everything around it; a generator where the response is a stream."""
-        watch = _Watch(self._metrics, method, handler)
+        watch = _Watch(self._metrics, method, handler, is_logged=is_logged)
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             call = watch.begin(context)
@@ -145,13 +153,17 @@ class RpcInterceptor(grpc.ServerInterceptor):
 
 
 class _Watch:
-    """Counts and logs the RPCs of one method; label lookups are done once."""
+    """Counts and logs the RPCs of one method; label lookups are done once.
 
-    def __init__(self, metrics: Metrics, method: str, handler: Handler) -> None:
+    A line for each call that is turned away at the door would cost a seventh of turning it away, and drown all others.
+    """
+
+    def __init__(self, metrics: Metrics, method: str, handler: Handler, *, is_logged: bool) -> None:
         service, _, name = method.lstrip("/").partition("/")
         labels = (_kind(handler), service, name)
         self._method = method
         self._metrics = metrics
+        self._is_logged = is_logged
         self._started = metrics.started.labels(*labels)
         self._handling = metrics.handling.labels(*labels)
         self._handled = {code.name: metrics.handled.labels(*labels, code.name) for code in POSSIBLE_CODES}
@@ -166,6 +178,8 @@ class _Watch:
         duration_s = call.duration_s
         self._handling.observe(duration_s)
         self._handled[code].inc()
+        if not self._is_logged:
+            return
         log = _log.debug if code == grpc.StatusCode.CANCELLED.name else _log.info
         log(
             "rpc_ended",

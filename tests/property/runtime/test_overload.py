@@ -59,6 +59,15 @@ def test_nearly_all_that_is_let_in_is_answered_in_time(machine: dict[str, Any]) 
     assert outcome.answered_late + dropped < 0.15 * outcome.answered_in_time
 
 
+@pytest.mark.parametrize(("hindrance", "share"), [(2.0, 0.1), (3.0, 0.2)])
+def test_a_neighbour_who_takes_the_cores_now_and_then_makes_promises_cautious(hindrance: float, share: float) -> None:
+    """Without caution a fifth to a quarter of what is let in is answered late or dropped."""
+    load = Load(2 * capacity_of(CPU), 10, patience_s=PATIENCE_S)
+    outcome = simulated(load, noise=0.3, hindrance=hindrance, **CPU)
+    broken = outcome.answered_late + outcome.drops.count("deadline")
+    assert broken < share * outcome.answered_in_time
+
+
 def test_without_noise_no_promise_is_broken() -> None:
     outcome = under(CPU, 2.0, noise=0.0, patience_s=PATIENCE_S)
     assert outcome.answered_late == 0

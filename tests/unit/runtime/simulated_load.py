@@ -65,9 +65,13 @@ def simulated(
     workers: int = 2,
     max_batch_size: int = 4,
     noise: float = 0.0,
+    hindrance: float = 1.0,
     sizes: BatchSizes | None = None,
 ) -> Outcome:
-    """Return what a batcher makes of a load whose batches truly cost ``line``, more or less ``noise`` of it."""
+    """Return what a batcher makes of a load whose batches truly cost ``line``, more or less ``noise`` of it.
+
+    In 80 of each 200 ms a neighbour makes them cost ``hindrance`` times as much.
+    """
     clock, outcome = Clock(0.0), Outcome(seconds=load.seconds)
     generator = np.random.default_rng(load.seed + 1)
     batcher: Batcher[int, int] = Batcher(
@@ -94,6 +98,7 @@ def simulated(
                 outcome.waits[ticket.caller.priority].append(clock.now_s - ticket.enqueued_s)
             outcome.batch_sizes.append(len(batch))
             taken_s = line.seconds(len(batch)) * float(generator.uniform(1 - noise, 1 + noise))
+            taken_s *= hindrance if clock.now_s % 0.2 < 0.08 else 1.0
             heapq.heappush(events, (clock.now_s + taken_s, next(order), worker, batch, taken_s))
         batcher._idle_workers = len(idle)
 

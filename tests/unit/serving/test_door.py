@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from retinue.runtime.caller import Priority
 from retinue.serving.door import Door, Inline
@@ -136,6 +137,17 @@ def test_event_that_tells_no_deadline_passes() -> None:
         for event in events:
             assert door.submit(lambda *_: threading.current_thread().name, None, event).result().startswith("handler")
         assert door.submit(lambda: threading.current_thread().name).result().startswith("handler")
+
+
+def test_calls_turned_away_are_logged_together_and_not_one_by_one(served: Running, house: House) -> None:
+    house.late_s = 1.0
+    with capture_logs() as logs:
+        for _ in range(20):
+            refusal(served)
+    assert {line["event"] for line in logs} == {"calls_turned_away"}
+    assert logs[0]["count"] == 1
+    assert sum(line["count"] for line in logs) <= 20
+    assert served.handled("Ask") == {"RESOURCE_EXHAUSTED": 20}
 
 
 def test_only_the_thread_that_turns_away_sees_that_it_does() -> None:

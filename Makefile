@@ -5,7 +5,7 @@ SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help demo serve test test-all check format protos bench bench-detection bench-ops bench-segmentation bench-matching bench-overload clean
+.PHONY: help demo serve test test-all check format protos bench bench-detection bench-engine bench-ops bench-segmentation bench-matching bench-overload clean
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -39,6 +39,9 @@ bench: .venv/.dev ## What serving costs beside the bare loop
 
 bench-detection: .venv/.dev ## What detection costs, stage by stage and served
 	$(BIN)/python -m loadtests.benchmarks.detection
+
+bench-engine: .venv/.dev ## Serving beside the bare loop, Triton and MLServer, in one run
+	$(BIN)/python -m loadtests.benchmarks.engine
 
 bench-matching: .venv/.dev ## What matching costs beside scipy, pycocotools and a server that does nothing
 	$(BIN)/python -m loadtests.benchmarks.matching

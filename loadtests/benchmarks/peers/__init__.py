@@ -1,0 +1,1 @@
+"""Other servers with the same graph, decode and resize, each in an environment of its own."""

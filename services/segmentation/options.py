@@ -103,7 +103,7 @@ def forms_of(options: pb.SegmentationOptions, manifest: SegmentationManifest, fi
 
 
 def tiling_of(options: pb.SegmentationOptions, manifest: SegmentationManifest, field: str = "options") -> Tiling:
-    """Return how windows are to be laid.
+    """Return how windows are to be laid: as is wanted, or larger, so that they fit the model's stride.
 
     Raises:
         InvalidInput: a part of it is out of range, or the model's input has one size and windows another.
@@ -125,7 +125,14 @@ def tiling_of(options: pb.SegmentationOptions, manifest: SegmentationManifest, f
     blend = _BLENDS.get(tiling.blend)
     if blend is None:
         raise InvalidInput(f"{field}.tiling.blend", f"{tiling.blend} is no TileBlend of this version")
-    return Tiling(side, overlap, blend, reach_px=own.overlap_px // 2)
+    stride = manifest.stride_px
+    # Two strides at least, so that the next window begins after this one however large the overlap is.
+    side, overlap = max(_rounded_up(side, stride), 2 * stride), _rounded_up(overlap, stride)
+    return Tiling(side, overlap, blend, reach_px=own.overlap_px // 2, stride_px=stride)
+
+
+def _rounded_up(size: int, stride: int) -> int:
+    return -(-size // stride) * stride
 
 
 def _thresholds(

@@ -42,15 +42,18 @@ class Tiling:
 
     Args:
         tile_size_px: side of a window, at least 32.
-        overlap_px: of neighbouring windows, in [0, tile_size_px / 2].
+        overlap_px: of neighbouring windows, less than that.
         blend: what a pixel is where windows overlap.
         reach_px: how far from the edge of a window what is beyond it makes a difference: half the receptive field.
+        stride_px: what windows begin at multiples of, and their sides and overlaps are too: elsewhere the network's
+            coarser maps would lie otherwise on the picture than those of the whole do.
     """
 
     tile_size_px: int
     overlap_px: int
     blend: Blend
     reach_px: int
+    stride_px: int = 1
 
 
 class Done(NamedTuple):
@@ -87,7 +90,7 @@ class Windows:
         self._caller = caller
         self._is_blended = tiling.blend != "crop"
         self._reach_px = tiling.reach_px
-        plan = plan_tiles(*size, tiling.tile_size_px, tiling.overlap_px)
+        plan = plan_tiles(*size, tiling.tile_size_px, tiling.overlap_px, align=tiling.stride_px)
         self._rows, self._columns = plan.rows, plan.columns
         self._stitcher = RowStitcher(plan, blend=tiling.blend)
         # Where windows see the same, things share all of the band; where they disagree they share less.
@@ -101,11 +104,12 @@ class Windows:
     def add(self, rows: NDArray[np.uint8]) -> Iterator[Done]:
         """Take the next rows of the picture, uint8 [n, width, 3], and yield what is finished meanwhile."""
         while len(rows):
-            taken = rows[: len(self._pixels) - self._filled]
+            height = self._rows.length(self._row)
+            taken = rows[: height - self._filled]
             self._pixels[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
             rows = rows[len(taken) :]
-            if self._filled == len(self._pixels):
+            if self._filled == height:
                 for column in range(self._columns.count):
                     yield from self._begun(column)
                 self._begin_row()
@@ -137,7 +141,7 @@ class Windows:
     def _begun(self, column: int) -> Iterator[Done]:
         """Put a window on its way, and yield what has to be finished first for that."""
         row, x = self._row, self._columns.start(column)
-        cut = Cut(self._pixels[:, x : x + self._columns.tile].copy())
+        cut = Cut(self._pixels[: self._filled, x : x + self._columns.length(column)].copy())
         core = _core(self._rows, row, self._reach_px), _core(self._columns, column, self._reach_px)
         y = self._rows.start(row) + core[0].start
         if column + 1 < self._columns.count or row + 1 == self._rows.count:
@@ -202,7 +206,7 @@ def _core(axis: Axis, index: int, reach_px: int) -> slice:
     it sees more, and so that both still share a band of at least a pixel, by which things on both are known as one.
     """
     start = axis.start(index)
-    begin, end = 0, axis.tile
+    begin, end = 0, axis.length(index)
     if index:
         begin = min(reach_px, max(0, axis.end(index - 1) - start - 1) // 2)
     if index + 1 < axis.count:

@@ -28,7 +28,8 @@ def task_facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if isinstance(manifest, SemanticManifest | InstanceManifest):
         threshold = manifest.output.threshold
         yield "classes of pixels", "the most probable" if threshold is None else f"from {threshold:g} on"
-        yield "tiles", f"{manifest.tiles.tile_size_px} pixels, overlap {manifest.tiles.overlap_px}"
+        at = "" if manifest.stride_px == 1 else f", at multiples of {manifest.stride_px}"
+        yield "tiles", f"{manifest.tiles.tile_size_px} pixels, overlap {manifest.tiles.overlap_px}{at}"
     if isinstance(manifest, InstanceManifest):
         yield "instances", _splitting(manifest.output.splitting)
 

@@ -21,9 +21,10 @@ class SegmentationTiling:
     """Tiles over a picture, and what a pixel is where they overlap.
 
     Args:
-        tile_size_px: side of a tile, pixels of the upright picture, at least 32. None: as the model says.
-        overlap_px: how far neighbouring tiles overlap, pixels, at most half a tile; from the model's receptive field
-            on, seams cannot be seen. None: as the model says.
+        tile_size_px: side of a tile, pixels of the upright picture, at least 32; the service rounds it up to a multiple
+            of the model's stride, and to two of them at least. None: as the model says.
+        overlap_px: how far neighbouring tiles overlap at least, pixels, at most half a tile; rounded up likewise. From
+            the model's receptive field on, seams cannot be seen. None: as the model says.
         blend: ``"crop"`` (each tile counts up to the middle of its overlaps), ``"mean"`` or ``"gaussian"`` (a mean in
             which the middle of a tile counts more). None: ``"crop"``.
 

@@ -28,8 +28,9 @@ def stitch(plan: TilePlan, outputs: Iterable[NDArray[Any]], *, blend: Blend = "c
             channels), all of the same dtype and channels. Taken one at a time, so it may be a generator.
         blend: what a pixel is where tiles overlap. ``"crop"``: what the tile says whose centre is nearest along each
             axis, of two equally near the later; any dtype, so also label maps. ``"mean"``: the mean of all tiles.
-            ``"gaussian"``: the mean weighted by a Gaussian window, by which a tile's centre counts most. The means are
-            of floats: float32 stays, others count as float64, integers and booleans are refused.
+            ``"gaussian"``: the mean weighted by a Gaussian window, by which a tile's centre counts most; a last tile
+            that alignment has made smaller has the window of the others, cut. The means are of floats: float32 stays,
+            others count as float64, integers and booleans are refused.
 
     Returns:
         (height, width) or (height, width, channels); what lies beyond the picture in padded tiles is left out.
@@ -137,7 +138,7 @@ class _Canvas:
         self._keeps_all = keeps_all
         self._top = 0  # the row of the picture that `pixels` begins with
         self._is_begun = False
-        self._shape: tuple[int, ...] = ()
+        self._channels: tuple[int, ...] = ()
         self._dtype = np.dtype(np.float64)
         self.pixels: NDArray[Any] = np.empty(0)
         self._joining: NDArray[Any] = np.empty(0)  # rows of this row of tiles that are still to join those above
@@ -174,16 +175,17 @@ class _Canvas:
 
     def _checked(self, output: NDArray[Any], place: int) -> NDArray[Any]:
         """Return the output in the dtype of the result, if it fits its tile and those before it."""
-        tile = (self._rows.tile, self._columns.tile)
+        row, column = divmod(place, self._columns.count)
+        tile = (self._rows.length(row), self._columns.length(column))
         if output.ndim not in (2, 3) or output.shape[:2] != tile:
             raise ValueError(
                 f"outputs[{place}]: must be {tile} or {(*tile, 'channels')} as its tile is, got {output.shape}"
             )
         if not self._is_begun:
             self._begin(output, place)
-        if output.dtype != self._dtype or output.shape != self._shape:
+        if output.dtype != self._dtype or output.shape[2:] != self._channels:
             raise ValueError(
-                f"outputs[{place}]: must be {self._shape} of {self._dtype} as those before,"
+                f"outputs[{place}]: must be {(*tile, *self._channels)} of {self._dtype} as those before,"
                 f" got {output.shape} of {output.dtype}"
             )
         return output
@@ -196,7 +198,7 @@ class _Canvas:
                     f"outputs[{place}]: must be floats to be averaged, got dtype {result}; use blend='crop'"
                 )
             result = np.dtype(np.float64)
-        self._is_begun, self._shape, self._dtype = True, output.shape, output.dtype
+        self._is_begun, self._channels, self._dtype = True, output.shape[2:], output.dtype
         rows = self._rows.size if self._keeps_all else min(self._rows.tile, self._rows.size)
         wide = (self._columns.size, *output.shape[2:])
         self.pixels = np.empty((rows, *wide), result)

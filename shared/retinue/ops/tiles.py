@@ -44,12 +44,14 @@ class Axis:
         tile: pixels of a tile.
         stride: pixels from the start of one tile to that of the next.
         is_padded: whether the last tile hangs over the end, rather than being shifted back to it.
+        align: what the start of every tile is a multiple of.
     """
 
     size: int
     tile: int
     stride: int
     is_padded: bool
+    align: int = 1
 
     @property
     def count(self) -> int:
@@ -59,11 +61,15 @@ class Axis:
     def start(self, index: int) -> int:
         """Return the first pixel of a tile."""
         start = index * self.stride
-        return start if self.is_padded else min(start, self.size - self.tile)
+        return start if self.is_padded else min(start, -((self.tile - self.size) // self.align) * self.align)
 
     def end(self, index: int) -> int:
         """Return the pixel after the last of a tile that lies on the picture."""
         return min(self.start(index) + self.tile, self.size)
+
+    def length(self, index: int) -> int:
+        """Return how many pixels a tile has; of a padded one also those beyond the picture."""
+        return self.tile if self.is_padded else self.end(index) - self.start(index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class TilePlan(Sequence[Tile]):
     def _tile(self, place: int) -> Tile:
         row, column = divmod(place, self.columns.count)
         y, x = self.rows.start(row), self.columns.start(column)
-        height, width = self.rows.tile, self.columns.tile
+        height, width = self.rows.length(row), self.columns.length(column)
         return Tile(y, x, height, width, self.rows.end(row) - y, self.columns.end(column) - x)
 
 
@@ -107,6 +113,7 @@ def plan_tiles(
     overlap: int | tuple[int, int] = 0,
     *,
     edge: Literal["shift", "pad"] = "shift",
+    align: int = 1,
 ) -> TilePlan:
     """Return the tiles that cover a picture, as few as the overlap allows.
 
@@ -119,12 +126,17 @@ def plan_tiles(
             picture and overlap their neighbours by more; a side that is smaller than the tile has one tile, cut to it.
             ``"pad"``: they keep the grid and hang over the end, and every tile has the full size; the caller fills
             what lies beyond (`Tile.valid_height`, `Tile.valid_width`).
+        align: what the start of every tile is a multiple of, at least 1; sizes of tiles and overlaps have to be too.
+            A network that halves its maps d times sees the same in a tile as in the picture only where it begins at a
+            multiple of 2**d. Tiles that are shifted back still end with the picture, and so have up to ``align - 1``
+            pixels less than the others.
 
     Returns:
         A sequence of `Tile`, row by row from the top, each from left to right.
 
     Raises:
-        ValueError: a size or an overlap is no whole number or out of range, or the edge is none of the two.
+        ValueError: a size, an overlap or ``align`` is no whole number or out of range, a tile or an overlap is no
+            multiple of ``align``, or the edge is none of the two.
 
     Notes:
         Tiles are made when they are asked for, so that a plan of billions costs nothing by itself.
@@ -137,22 +149,30 @@ def plan_tiles(
     [(0, 0, 4, 4), (0, 3, 4, 4), (0, 6, 4, 4)]
     >>> plan_tiles(4, 9, tile=4, overlap=1, edge="pad")[-1]
     Tile(y=0, x=6, height=4, width=4, valid_height=4, valid_width=3)
+    >>> [(tile.x, tile.width) for tile in plan_tiles(4, 21, tile=8, overlap=4, align=4)]
+    [(0, 8), (4, 8), (8, 8), (12, 8), (16, 5)]
     """
     if edge not in ("shift", "pad"):
         raise ValueError(f"edge: must be 'shift' or 'pad', got {edge!r}")
     tiles, overlaps = _pair(tile, "tile", at_least=1), _pair(overlap, "overlap", at_least=0)
-    return TilePlan(
-        _axis(whole_number(height, "height", at_least=1), "height", tiles[0], overlaps[0], is_padded=edge == "pad"),
-        _axis(whole_number(width, "width", at_least=1), "width", tiles[1], overlaps[1], is_padded=edge == "pad"),
+    align = whole_number(align, "align", at_least=1)
+    for name, pair in (("tile", tiles), ("overlap", overlaps)):
+        if pair[0] % align or pair[1] % align:
+            raise ValueError(f"{name}: must be a multiple of align, {align}, got {pair}")
+    sizes = whole_number(height, "height", at_least=1), whole_number(width, "width", at_least=1)
+    rows, columns = (
+        _axis(size, name, own, shared, is_padded=edge == "pad", align=align)
+        for size, name, own, shared in zip(sizes, ("height", "width"), tiles, overlaps, strict=True)
     )
+    return TilePlan(rows, columns)
 
 
-def _axis(size: int, name: str, tile: int, overlap: int, *, is_padded: bool) -> Axis:
+def _axis(size: int, name: str, tile: int, overlap: int, *, is_padded: bool, align: int) -> Axis:
     if size > MOST_PIXELS_A_SIDE:
         raise ValueError(f"{name}: must be at most {MOST_PIXELS_A_SIDE}, got {size}")
     if overlap >= tile:
         raise ValueError(f"overlap: must be less than the tile, got {overlap} for tiles of {tile}")
-    return Axis(size, tile if is_padded else min(tile, size), tile - overlap, is_padded)
+    return Axis(size, tile if is_padded else min(tile, size), tile - overlap, is_padded, align)
 
 
 def _pair(sizes: int | tuple[int, int], name: str, *, at_least: int) -> tuple[int, int]:

@@ -28,6 +28,19 @@ class ScaleInput(Part):
         default="bilinear", description="Interpolation kernel. With antialias Pillow's, without OpenCV's."
     )
     antialias: bool = Field(default=True, description="Whether the kernel is widened when shrinking.")
+    stride_px: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Windows begin at multiples of it, pixels; 2 ** d of a network that halves its maps d times.",
+    )
+
+    @model_validator(mode="after")
+    def _two_strides_make_a_window(self) -> "ScaleInput":
+        least = 4 * self.stride_px**2
+        if self.max_pixels < least:
+            raise ValueError(f"max_pixels {self.max_pixels} is below {least}, a window of two strides a side")
+        return self
 
 
 class StretchInput(Part):
@@ -46,8 +59,15 @@ class StretchInput(Part):
 class TilePolicy(Part):
     """How a picture is looked at tile by tile where a request does not say."""
 
-    tile_size_px: int = Field(default=512, ge=32, le=8192, description="Side of a tile, pixels of the picture.")
-    overlap_px: int = Field(default=64, ge=0, description="How far neighbours overlap; best the receptive field.")
+    tile_size_px: int = Field(
+        default=512,
+        ge=32,
+        le=8192,
+        description="Side of a tile, pixels of the picture; rounded up to a multiple of the input's stride_px.",
+    )
+    overlap_px: int = Field(
+        default=64, ge=0, description="How far neighbours overlap, rounded up likewise; best the receptive field."
+    )
 
     @model_validator(mode="after")
     def _overlap_leaves_a_middle(self) -> "TilePolicy":
@@ -112,11 +132,17 @@ class _TiledManifest(Manifest):
     tiles: TilePolicy = Field(default_factory=TilePolicy, description="How large pictures are looked at.")
 
     @property
+    def stride_px(self) -> int:
+        """What places and sides of windows are multiples of; an input of one size is looked at wherever it lies."""
+        return 1 if isinstance(self.input, StretchInput) else self.input.stride_px
+
+    @property
     def most_tile_size_px(self) -> int:
         """The side of the largest square that is looked at: more than the model may see would not fit into memory."""
         if isinstance(self.input, StretchInput):
             return min(self.input.height, self.input.width)
-        return min(_MOST_SIDE_PX, isqrt(self.input.max_pixels))
+        most = min(_MOST_SIDE_PX, isqrt(self.input.max_pixels))
+        return most - most % self.input.stride_px
 
     @property
     def default_tile_size_px(self) -> int:

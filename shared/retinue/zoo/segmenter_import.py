@@ -85,7 +85,13 @@ def import_segmenter(  # noqa: PLR0913 - what a package says, one keyword each
             "task": "segmentation",
             "family": "semantic",
             "labels": labels_for(exported.class_count, labels),
-            "input": {"fit": "scale", "factor": factor, "kernel": "bicubic", "antialias": True},
+            "input": {
+                "fit": "scale",
+                "factor": factor,
+                "kernel": "bicubic",
+                "antialias": True,
+                "stride_px": found.model.stride_px,
+            },
             "output": {"activation": "sigmoid", "threshold": 0.5} if is_single else {"activation": "softmax"},
             "provenance": {
                 "source": source or f"{found.architecture} from {checkpoint.name}",

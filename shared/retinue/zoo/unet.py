@@ -189,7 +189,7 @@ class UNet(nn.Module):
                 too small for all levels is continued by its last row and column to ``2 ** depth`` pixels.
         """
         height, width = x.shape[2], x.shape[3]
-        x = _at_least(x, 2**self.depth)
+        x = _at_least(x, self.stride_px)
         skips = [self._weighted(0, self.inc(x))]
         for level in range(1, self.depth + 1):
             skips.append(self._weighted(level, self.get_submodule(f"down{level}")(skips[-1])))
@@ -200,6 +200,14 @@ class UNet(nn.Module):
             x = self.get_submodule(f"up{number}")(x, skips.pop())
         logits: Tensor = self.outc(x)
         return logits[:, :, :height, :width]
+
+    @property
+    def stride_px(self) -> int:
+        """By which multiples a picture may be shifted for its logits to be shifted likewise, away from its edges.
+
+        Bilinear upsampling with its corners aligned is shifted nearly so only, and attention looks at all at once.
+        """
+        return 1 << self.depth
 
     @property
     def stem(self) -> nn.Conv2d:

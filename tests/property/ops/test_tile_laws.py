@@ -18,10 +18,10 @@ sides = st.integers(1, 24)
 
 @st.composite
 def plans(draw: st.DrawFn) -> TilePlan:
-    height, width = draw(sides), draw(sides)
-    tile = (draw(st.integers(1, 12)), draw(st.integers(1, 12)))
-    overlap = (draw(st.integers(0, tile[0] - 1)), draw(st.integers(0, tile[1] - 1)))
-    return plan_tiles(height, width, tile, overlap, edge=draw(edges))
+    height, width, align = draw(sides), draw(sides), draw(st.integers(1, 5))
+    rows, columns = draw(st.integers(1, 12 // align)), draw(st.integers(1, 12 // align))
+    overlap = (align * draw(st.integers(0, rows - 1)), align * draw(st.integers(0, columns - 1)))
+    return plan_tiles(height, width, (align * rows, align * columns), overlap, edge=draw(edges), align=align)
 
 
 def size_of(plan: TilePlan) -> tuple[int, int]:
@@ -51,6 +51,15 @@ def test_every_pixel_is_covered_and_every_tile_touches_the_picture(plan: TilePla
         assert tile.valid_width >= 1
         covered[tile.slices] = True
     assert covered.all()
+
+
+@given(plans())
+def test_every_tile_begins_at_a_multiple_and_is_cut_only_by_the_picture(plan: TilePlan) -> None:
+    for axis in (plan.rows, plan.columns):
+        for index in range(axis.count):
+            assert axis.start(index) % axis.align == 0
+            assert axis.length(index) == axis.tile or axis.start(index) + axis.length(index) == axis.size
+            assert axis.tile - axis.length(index) < axis.align
 
 
 @given(sides, st.integers(1, 12), st.data())
@@ -134,8 +143,8 @@ def test_a_blend_is_the_weighted_mean_of_a_plain_loop(plan: TilePlan, blend: Any
         window = np.ones((tile.height, tile.width))
         if blend == "gaussian":
             rows, columns = (
-                np.exp(-0.5 * ((np.arange(size) + 0.5 - size / 2) / (size / 8)) ** 2)
-                for size in (tile.height, tile.width)
+                np.exp(-0.5 * ((np.arange(length) + 0.5 - size / 2) / (size / 8)) ** 2)
+                for length, size in ((tile.height, plan.rows.tile), (tile.width, plan.columns.tile))
             )
             window = np.outer(rows, columns)
         valid = np.s_[: tile.valid_height, : tile.valid_width]

@@ -84,6 +84,16 @@ def test_what_lies_beyond_the_picture_is_left_out() -> None:
     assert stitch(plan, constant(1, 2), blend="mean").tolist() == [[1, 1, 1.5, 1.5, 2]]
 
 
+@pytest.mark.parametrize("blend", ["crop", "mean", "gaussian"])
+def test_a_last_tile_that_is_smaller_fills_the_rest(blend: Any) -> None:
+    plan = plan_tiles(1, 7, tile=(2, 4), overlap=(0, 2), align=2)
+    assert [tile.width for tile in plan] == [4, 4, 3]
+    with pytest.raises(ValueError, match=r"outputs\[2\]: must be \(1, 3\)"):
+        stitch(plan, constant(1, 1, 1))
+    outputs = [np.ones((1, tile.width)) for tile in plan]
+    assert stitch(plan, outputs, blend=blend).tolist() == [[1] * 7]
+
+
 def test_outputs_may_come_from_a_generator_and_lie_anyhow_in_memory() -> None:
     outputs = [np.asfortranarray(output) for output in constant(1, 2)]
     for output in outputs:

@@ -41,6 +41,15 @@ def test_a_shifted_side_smaller_than_the_tile_has_one_tile_cut_to_it() -> None:
     assert list(plan_tiles(3, 10, tile=8, overlap=2)) == [Tile(0, 0, 3, 8, 3, 8), Tile(0, 2, 3, 8, 3, 8)]
 
 
+def test_aligned_tiles_begin_at_multiples_and_the_last_ends_with_the_picture() -> None:
+    assert [(t.x, t.width) for t in plan_tiles(3, 21, tile=8, overlap=4, align=4)] == [
+        (0, 8), (4, 8), (8, 8), (12, 8), (16, 5),
+    ]  # fmt: skip
+    assert plan_tiles(3, 21, tile=8, overlap=4, align=4)[-1] == Tile(0, 16, 3, 5, 3, 5)
+    assert plan_tiles(3, 21, tile=8, overlap=4, align=4, edge="pad")[-1] == Tile(0, 16, 8, 8, 3, 5)
+    assert list(plan_tiles(3, 7, tile=8, overlap=4, align=4)) == [Tile(0, 0, 3, 7, 3, 7)]
+
+
 def test_a_padded_tile_hangs_over_the_end() -> None:
     assert list(plan_tiles(3, 10, tile=8, overlap=2, edge="pad")) == [Tile(0, 0, 8, 8, 3, 8), Tile(0, 6, 8, 8, 3, 4)]
 
@@ -97,6 +106,12 @@ def test_an_absurd_plan_costs_nothing(edge: Any) -> None:
         ("overlap", {"overlap": (0, 4)}),
         ("overlap", {"overlap": 0.2}),
         ("edge", {"edge": "reflect"}),
+        ("align", {"align": 0}),
+        ("align", {"align": 1.5}),
+        ("tile", {"align": 3}),
+        ("tile", {"tile": (4, 6), "align": 4}),
+        ("overlap", {"overlap": 1, "align": 2}),
+        ("overlap", {"overlap": (2, 1), "align": 2}),
     ],
 )
 def test_a_bad_argument_is_refused_by_name(name: str, change: dict[str, Any]) -> None:

@@ -74,6 +74,10 @@ def test_a_manifest_survives_its_file(tmp_path: Any) -> None:
         (SEMANTIC | {"input": {"fit": "scale", "factor": 17}}, "factor"),
         (SEMANTIC | {"input": {"fit": "scale", "factor": float("nan")}}, "factor"),
         (SEMANTIC | {"input": {"fit": "scale", "max_pixels": 1023}}, "max_pixels"),
+        (SEMANTIC | {"input": {"fit": "scale", "max_pixels": 4095}}, "below 4096, a window of two strides"),
+        (SEMANTIC | {"input": {"fit": "scale", "stride_px": 0}}, "stride_px"),
+        (SEMANTIC | {"input": {"fit": "scale", "stride_px": 1025}}, "stride_px"),
+        (SEMANTIC | {"input": STRETCH | {"stride_px": 8}}, "input.stretch.stride_px"),
         (SEMANTIC | {"input": {"fit": "scale", "kernel": "lanczos"}}, "kernel"),
         (SEMANTIC | {"output": {"activation": "sigmoid"}}, "threshold is required"),
         (SEMANTIC | {"output": {"threshold": 1.1}}, "output.threshold"),
@@ -98,9 +102,11 @@ def test_what_cannot_be_is_named(content: dict[str, Any], words: str) -> None:
     ("policy", "tiles", "default", "most"),
     [
         ({"fit": "scale"}, {}, 512, 2048),
-        ({"fit": "scale", "max_pixels": 1024}, {}, 32, 32),
-        ({"fit": "scale", "max_pixels": 10_000}, {"tile_size_px": 64, "overlap_px": 9}, 64, 100),
+        ({"fit": "scale", "max_pixels": 1024, "stride_px": 1}, {}, 32, 32),
+        ({"fit": "scale", "max_pixels": 10_000}, {"tile_size_px": 64, "overlap_px": 9}, 64, 96),
+        ({"fit": "scale", "max_pixels": 10_000, "stride_px": 1}, {"tile_size_px": 64, "overlap_px": 9}, 64, 100),
         ({"fit": "scale", "max_pixels": 10**9}, {}, 512, 8192),
+        ({"fit": "scale", "max_pixels": 10**9, "stride_px": 1000}, {}, 512, 8000),
         (STRETCH | {"width": 48}, {}, 48, 48),
     ],
 )
@@ -110,6 +116,16 @@ def test_tiles_are_no_larger_than_the_model_may_see(
     manifest = validate_manifest(SEMANTIC | {"input": policy, "tiles": tiles})
     assert isinstance(manifest, SemanticManifest)
     assert (manifest.default_tile_size_px, manifest.most_tile_size_px) == (default, most)
+
+
+@pytest.mark.parametrize(
+    ("policy", "stride"),
+    [({"fit": "scale"}, 32), ({"fit": "scale", "stride_px": 8}, 8), (STRETCH, 1)],
+)
+def test_windows_begin_at_multiples_of_a_stride(policy: dict[str, Any], stride: int) -> None:
+    manifest = validate_manifest(SEMANTIC | {"input": policy})
+    assert isinstance(manifest, SemanticManifest)
+    assert manifest.stride_px == stride
 
 
 def test_an_input_of_one_size_says_it() -> None:

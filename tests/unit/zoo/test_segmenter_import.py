@@ -56,6 +56,7 @@ def test_the_scale_is_that_of_the_files_name_unless_it_is_given(
     policy = imported(checkpoint(tmp_path, name=name), **options).input
     assert isinstance(policy, ScaleInput)
     assert (policy.factor, policy.kernel, policy.antialias) == (factor, "bicubic", True)
+    assert policy.stride_px == 4  # of a network of three levels
 
 
 def test_what_is_no_unet_is_refused(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def stretched(root: Path) -> SegmentationManifest:
     return manifest_with(root, "stretched", policy=policy, sides=(48, 48))
 
 
+@pytest.fixture(scope="module")
+def strided(root: Path) -> SegmentationManifest:
+    policy = {"stride_px": 16, "max_pixels": 2040**2}
+    return manifest_with(root, "strided", policy=policy, tiles={"tile_size_px": 100, "overlap_px": 41})
+
+
 def refusal(call: Any, *arguments: Any) -> tuple[str, str]:
     """Return the field that is named and what is said of it."""
     with pytest.raises(InvalidInput) as caught:
@@ -237,6 +243,38 @@ def test_tiles_that_cannot_be_laid_are_named(
     named, problem = refusal(tiling_of, options, manifest, "start.options")
     assert named == f"start.options.tiling.{field}"
     assert str(tiling[field]) in problem
+
+
+@pytest.mark.parametrize(
+    ("tiling", "expected"),
+    [
+        ({}, (112, 48)),
+        ({"tile_size_px": 32}, (32, 16)),
+        ({"tile_size_px": 64, "overlap_px": 32}, (64, 32)),
+        ({"tile_size_px": 65, "overlap_px": 0}, (80, 0)),
+        ({"tile_size_px": 65, "overlap_px": 1}, (80, 16)),
+        ({"tile_size_px": 33, "overlap_px": 16}, (48, 16)),
+        ({"tile_size_px": 47, "overlap_px": 23}, (48, 32)),  # more than half, but the next window is further on
+        ({"tile_size_px": 2032}, (2032, 48)),
+    ],
+)
+def test_tiles_are_rounded_up_to_the_stride_of_the_model(
+    strided: SegmentationManifest, tiling: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    found = tiling_of(asked(tiling=pb.SegmentationTiling(**tiling)), strided)
+    assert (found.tile_size_px, found.overlap_px) == expected
+    assert (found.stride_px, found.reach_px) == (16, 20)
+
+
+def test_a_tile_has_two_strides_at_least(root: Path) -> None:
+    manifest = manifest_with(root, "coarse", policy={"stride_px": 48}, tiles={"tile_size_px": 50, "overlap_px": 25})
+    assert tiling_of(asked(), manifest) == Tiling(96, 48, "crop", reach_px=12, stride_px=48)
+
+
+def test_the_largest_tile_is_a_multiple_of_the_stride(strided: SegmentationManifest) -> None:
+    field, problem = refusal(tiling_of, asked(tiling=pb.SegmentationTiling(tile_size_px=2033)), strided)
+    assert field == "options.tiling.tile_size_px"
+    assert "32 to 2032 are allowed" in problem
 
 
 def test_an_input_of_one_size_is_the_size_of_its_tiles(stretched: SegmentationManifest) -> None:

@@ -128,6 +128,8 @@ def write_segmenter(root: Path, name: str = "tiny", version: str = "1", **change
     family = changes.pop("family", "instance")
     labels = changes.pop("labels", LABELS)
     policy = {"fit": "scale"} | changes.pop("policy", {})
+    if policy["fit"] == "scale":
+        policy = {"stride_px": 1} | policy  # pixels are looked at wherever they lie
     output = dict(changes.pop("output", {}))
     splitting = changes.pop("splitting", BOUNDARY)
     tiles = {"tile_size_px": 64, "overlap_px": 16} | changes.pop("tiles", {})

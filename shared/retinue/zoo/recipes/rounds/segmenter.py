@@ -47,10 +47,11 @@ MEASUREMENT_FILE = "measurement.json"
 MEAN = STD = (0.5, 0.5, 0.5)
 LABELS = ("background", *CLASSES)
 SEED = 20261124
-STEPS = 3000
-SIDE_PX = 192
-PICTURES_PER_STEP = 4
-LEARNING_RATE = 8e-3
+STEPS = 10_000
+WIDTHS = (8, 16, 32, 64, 96, 128)
+SHAPES = ((4, 192), (2, 272))
+"""Pictures of a step and their side, pixels, by turns: what lies far from any edge is learnt too."""
+LEARNING_RATE = 6e-3
 WARM_UP_SHARE = 0.04
 WEIGHT_DECAY = 0.02
 CLASS_WEIGHTS = (1.0, 1.0, 1.0, 1.5, 3.0)
@@ -60,13 +61,14 @@ DICE_SMOOTH = 100.0
 """Pixels; platelets often have fewer in a step, and those of none at all should not drown the rest."""
 _CLIPPED_NORM = 5.0
 _KEPT_OF_AVERAGE = 0.995
+_FREE_STATISTICS_SHARE = 0.6
 _STATISTICS_STEPS = 40
 _log = structlog.get_logger(__name__)
 
 
 def build_segmenter() -> UNet:
-    """Return the untrained segmenter: half a million weights."""
-    return UNet(len(LABELS) + 1, widths=(8, 16, 32, 64, 128))
+    """Return the untrained segmenter: a million weights, and five halvings, to tell a cloudy ground from a coin."""
+    return UNet(len(LABELS) + 1, widths=WIDTHS)
 
 
 def segmenter_losses(answers: Tensor, classes: Tensor, boundaries: Tensor) -> dict[str, Tensor]:
@@ -88,7 +90,11 @@ def segmenter_losses(answers: Tensor, classes: Tensor, boundaries: Tensor) -> di
 
 
 def train(model: UNet, *, steps: int = STEPS, seed: int = SEED) -> None:
-    """Train a segmenter in place, AdamW in one cycle; its weights become their moving average over the steps."""
+    """Train a segmenter in place, AdamW in one cycle; its weights become their moving average over the steps.
+
+    For the last part of the steps the statistics of batch normalisation stay as they are, so that the network learns to
+    do with them as it will when it serves: a picture's own differ much from those of all.
+    """
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=WARM_UP_SHARE)
@@ -96,7 +102,12 @@ def train(model: UNet, *, steps: int = STEPS, seed: int = SEED) -> None:
     model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # half the time on a CPU
     running: dict[str, float] = {}
     for step in range(1, steps + 1):
-        scenes = _scenes(rng)
+        if step == 1 + round(steps * _FREE_STATISTICS_SHARE):
+            update_bn((normalised(_scenes(rng, index)) for index in range(min(steps, _STATISTICS_STEPS))), model)
+            for module in model.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
+        scenes = _scenes(rng, step)
         losses = segmenter_losses(model(normalised(scenes)), *targets_of(scenes))
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -108,8 +119,6 @@ def train(model: UNet, *, steps: int = STEPS, seed: int = SEED) -> None:
             running[name] = 0.95 * running.get(name, loss.item()) + 0.05 * loss.item()
         if step % 50 == 0 or step == steps:
             _log.info("steps_trained", step=step, **{name: round(loss, 4) for name, loss in running.items()})
-    # Statistics of batch normalisation belong to the weights they were taken with: take those of the averaged ones.
-    update_bn((normalised(_scenes(rng)) for _ in range(min(steps, _STATISTICS_STEPS))), average)
     model.load_state_dict(average.module.state_dict())
     model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
 
@@ -121,9 +130,10 @@ def normalised(scenes: Sequence[Scene]) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _scenes(rng: np.random.Generator) -> list[Scene]:
+def _scenes(rng: np.random.Generator, step: int) -> list[Scene]:
     """Return as many scenes of coins as of cells: the statistics of normalisation are those of both together."""
-    return [(coin_scene, smear_scene)[index % 2](rng, SIDE_PX, SIDE_PX) for index in range(PICTURES_PER_STEP)]
+    count, side_px = SHAPES[step % len(SHAPES)]
+    return [(coin_scene, smear_scene)[index % 2](rng, side_px, side_px) for index in range(count)]
 
 
 def make_segmenter(folder: Path, *, steps: int = STEPS) -> ExportedUNet:
@@ -173,7 +183,7 @@ def package_graph(folder: Path, root: Path, *, overwrite: bool = False) -> Path:
         "task": "segmentation",
         "family": "instance",
         "labels": list(LABELS),
-        "input": {"fit": "scale"},
+        "input": {"fit": "scale", "stride_px": 2 ** (len(WIDTHS) - 1)},
         "output": {
             "splitting": {
                 "method": "boundary",

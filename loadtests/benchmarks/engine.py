@@ -10,52 +10,23 @@ cannot be is left out, and named.
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
 
 from loadtests.benchmarks.bare_loop import BareResult, run_bare_loop
-from loadtests.benchmarks.classification import MODEL, MODEL_INFER, SIDE_PX, write_model, write_picture
+from loadtests.benchmarks.classification import MODEL_INFER, SIDE_PX, write_model, write_picture
+from loadtests.benchmarks.contestants import PEERS, Contestant, Server, contestants_of
 from loadtests.benchmarks.open_loop import OpenLoopResult, run_open_loop
-from loadtests.benchmarks.peers import mlserver, triton
-from loadtests.benchmarks.peers.environment import Environment
-from loadtests.benchmarks.peers.peer import PeerFailed
-from loadtests.service_process import ServiceProcess
-from retinue.oip import open_inference_pb2 as oip
 
-CLASSES = 1000
 BATCHES = (1, 2, 4, 8, 16)
 IN_FLIGHT = (1, 4, 16, 64, 256)
 TARGET_RATIO = 1.10
-PEERS = Path("out/peers")
-
-
-class Server(Protocol):
-    """What is measured."""
-
-    target: str
-
-    def cpu_s(self) -> float:
-        """Return the CPU seconds of all its processes so far."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A server that can be started as often as need be, and the request that it takes."""
-
-    name: str
-    start: Callable[[], AbstractContextManager[Server]]
-    message: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +52,7 @@ def main() -> int:
         folder = Path(name)
         graph = write_model(folder)
         jpeg = write_picture()
-        contestants = _contestants(folder, graph, jpeg, arguments.peers, arguments.without)
+        contestants = contestants_of(folder, graph, jpeg, peers=arguments.peers, without=arguments.without)
         for number in range(arguments.rounds):
             for is_shared in (False, True):
                 seconds = arguments.seconds / 4
@@ -108,49 +79,6 @@ def _measured(contestant: Contestant, in_flight: Sequence[int], seconds: float) 
 
 def _load(server: Server, contestant: Contestant, in_flight: int, seconds: float) -> OpenLoopResult:
     return run_open_loop(server.target, MODEL_INFER, contestant.message, rate=0, seconds=seconds, patience_ms=in_flight)
-
-
-def _contestants(folder: Path, graph: Path, jpeg: bytes, peers: Path, without: Sequence[str]) -> list[Contestant]:
-    cores = len(os.sched_getaffinity(0))
-    settings = {"RETINUE_MODELS__ROOTS": f'["{folder / "models"}"]', "RETINUE_MODELS__IS_EMBEDDED_SERVED": "false"}
-    runs = iter(range(10_000))
-
-    def ours() -> AbstractContextManager[Server]:
-        return ServiceProcess("classification", folder / "service.log", settings)
-
-    def tritons(environment: Environment) -> AbstractContextManager[Server]:
-        place = folder / f"triton-{next(runs)}"
-        return triton.triton(environment, place, graph, classes=CLASSES, instances=cores)
-
-    def mlservers(environment: Environment) -> AbstractContextManager[Server]:
-        return mlserver.mlserver(environment, folder / f"mlserver-{next(runs)}", graph, workers=cores)
-
-    contestants = [Contestant("Retinue", ours, _message(folder, jpeg, MODEL, is_prefixed=True))]
-    for name, module, start in (("Triton", triton, tritons), ("MLServer", mlserver, mlservers)):
-        if name.lower() in without:
-            continue
-        environment = Environment(peers / name.lower(), module.REQUIREMENTS)
-        message = _message(folder, jpeg, module.MODEL, is_prefixed=name == "Triton")
-        try:
-            environment.make()
-            with start(environment):
-                pass
-        except (subprocess.CalledProcessError, OSError, PeerFailed) as error:
-            print(f"{name} is left out: {error}", file=sys.stderr)
-            continue
-        contestants.append(Contestant(name, partial(start, environment), message))
-    return contestants
-
-
-def _message(folder: Path, jpeg: bytes, model: str, *, is_prefixed: bool) -> Path:
-    """Write the request for logits; MLServer takes one picture as one row, the others as rows of columns."""
-    request = oip.ModelInferRequest(model_name=model)
-    request.inputs.add(name="image", datatype="BYTES", shape=[1, 1] if is_prefixed else [1])
-    request.outputs.add(name="logits")
-    request.raw_input_contents.append(len(jpeg).to_bytes(4, "little") + jpeg)
-    path = folder / f"{model}-{is_prefixed}.bin"
-    path.write_bytes(request.SerializeToString())
-    return path
 
 
 def _report(bare: list[BareResult], points: dict[tuple[str, int], list[Point]]) -> int:

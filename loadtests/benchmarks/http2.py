@@ -136,11 +136,12 @@ class Connection:
         self._window -= self._body_bytes
 
     def _understood(self, kind: int, flags: int, stream_id: int, payload: bytes) -> Ended | None:
-        if kind == _DATA:
+        is_under_way = stream_id in self._answer_bytes  # C++ servers may still send what belongs to a stream they reset
+        if kind == _DATA and is_under_way:
             self._answer_bytes[stream_id] += len(payload)
-        elif kind == _HEADERS and flags & _END_STREAM:
+        elif kind == _HEADERS and flags & _END_STREAM and is_under_way:
             return Ended(stream_id, _status_of(payload), self._answer_bytes.pop(stream_id))
-        elif kind == _RST_STREAM and stream_id in self._answer_bytes:
+        elif kind == _RST_STREAM and is_under_way:
             return Ended(stream_id, -1, self._answer_bytes.pop(stream_id))
         elif kind == _SETTINGS and not flags & _ACK:
             self._sent += _frame(_SETTINGS, _ACK, 0, b"")

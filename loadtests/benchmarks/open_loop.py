@@ -22,6 +22,7 @@ _CONNECTIONS = 8  # one has a window that all its calls share
 _FAREWELL_S = 1.0  # for what is under way at the end
 _WARM_UP_SHARE = 0.2  # of the time, at the beginning, in which nothing is counted
 _OK, _DEADLINE_EXCEEDED, _RESOURCE_EXHAUSTED = 0, 4, 8
+_RESET = -1  # which is how some servers end a call whose deadline has passed
 
 
 @dataclass(slots=True)
@@ -168,7 +169,7 @@ def _count(result: OpenLoopResult, one: Ended, *, is_late: bool) -> None:
         result.late += is_late
     elif one.status == _RESOURCE_EXHAUSTED:
         result.refused += 1
-    elif one.status == _DEADLINE_EXCEEDED:
+    elif one.status == _DEADLINE_EXCEEDED or (one.status == _RESET and is_late):
         result.expired += 1
     else:
         result.failed += 1

@@ -2,17 +2,19 @@
 
 Run as `python -m loadtests.benchmarks.overload` (or `make bench-overload`). Calls come at random times, whatever the
 server makes of them, and an answer counts if it is there within the deadline, counted from when its call was due. The
-capacity is what the same generator gets in a closed loop, before and after each load, so that a neighbour on the
-machine disturbs both alike. Writes `out/overload.png`.
+capacity is what the same generator gets in a closed loop from the same server, before and after each load, so that a
+neighbour on the machine disturbs both alike. Triton runs beside ours, with the same graph, decode and resize. Writes
+`out/overload.png`.
 """
 
 import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -20,14 +22,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.benchmarks.classification import CLASSIFY, write_messages, write_model, write_picture
+from loadtests.benchmarks.classification import MODEL_INFER, write_model, write_picture
+from loadtests.benchmarks.contestants import PEERS, Server, contestants_of
 from loadtests.benchmarks.open_loop import OpenLoopResult, run_open_loop
-from loadtests.service_process import ServiceProcess
 
 FACTORS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
 TARGETS = {2.0: 0.95, 3.0: 0.90}
 _IN_FLIGHT = 32  # of the closed loop
 _SIZE_PX = (480, 720)  # of the plot
+_COLOURS = ((180, 90, 20), (40, 110, 220))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,40 +56,54 @@ class Point:
         return self.goodput / self.capacity
 
 
+Points: TypeAlias = dict[str, dict[float, list[Point]]]
+"""What was measured, by the server's name and the load."""
+
+
 class Bench:
-    """A service under measurement.
+    """A server under measurement.
 
     Args:
-        service: that runs.
+        server: that runs.
         message: the request, in a file.
         seconds: how long each load lasts.
         patience_ms: the deadline.
     """
 
-    def __init__(self, service: ServiceProcess, message: Path, seconds: float, patience_ms: float) -> None:
-        self._service = service
+    def __init__(self, server: Server, message: Path, seconds: float, patience_ms: float) -> None:
+        self._server = server
         self._message = message
         self._seconds = seconds
         self._patience_ms = patience_ms
 
     def capacity(self) -> tuple[float, float]:
         """Return answers per second of a closed loop, and CPU seconds of the server for each."""
-        before_s = self._service.cpu_s()
+        before_s = self._server.cpu_s()
         result = self._run(rate=0, seconds=self._seconds / 2, patience_ms=_IN_FLIGHT)
         rate = result.in_time / result.seconds
-        return rate, (self._service.cpu_s() - before_s) / (rate * self._seconds / 2)
+        return rate, (self._server.cpu_s() - before_s) / (rate * self._seconds / 2)
 
     def load(self, rate: float, seed: int) -> tuple[OpenLoopResult, float]:
         """Return what comes of so many calls per second, and CPU seconds of the server for each answer in time."""
-        before_s = self._service.cpu_s()
+        before_s = self._server.cpu_s()
         result = self._run(rate=rate, seconds=self._seconds, patience_ms=self._patience_ms, seed=seed)
         answers = max(1.0, result.in_time / result.seconds * self._seconds)
-        return result, (self._service.cpu_s() - before_s) / answers
+        return result, (self._server.cpu_s() - before_s) / answers
+
+    def points(self, factors: Sequence[float], *, seed: int) -> Iterator[tuple[float, Point]]:
+        """Yield what comes of each load, in times of the capacity, one after the other."""
+        before = self.capacity()
+        for factor in factors:
+            result, cost_s = self.load(before[0] * factor, seed)
+            after = self.capacity()
+            capacity, own_s = ((one + other) / 2 for one, other in zip(before, after, strict=True))
+            yield factor, Point(capacity, result, own_s / cost_s)
+            before = after
 
     def _run(self, *, rate: float, seconds: float, patience_ms: float, seed: int = 0) -> OpenLoopResult:
         return run_open_loop(
-            self._service.target,
-            CLASSIFY,
+            self._server.target,
+            MODEL_INFER,
             self._message,
             rate=rate,
             seconds=seconds,
@@ -102,33 +119,42 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each load")
     parser.add_argument("--patience-ms", type=float, default=100.0, help="the deadline of each call")
     parser.add_argument("--rounds", type=int, default=3, help="how often all are measured; medians are shown")
+    parser.add_argument("--peers", type=Path, default=PEERS, help="where the peers' environments lie")
+    parser.add_argument("--without", nargs="*", default=(), choices=("triton",), help="peers to leave out")
     parser.add_argument("--out", type=Path, default=Path("out/overload.png"), help="the plot")
     arguments = parser.parse_args()
-    points: dict[float, list[Point]] = {factor: [] for factor in arguments.factors}
+    points: Points = {}
     with tempfile.TemporaryDirectory(prefix="retinue-bench-") as name:
         folder = Path(name)
-        write_model(folder)
-        message = write_messages(write_picture(), folder)[CLASSIFY]
-        settings = {"RETINUE_MODELS__ROOTS": f'["{folder / "models"}"]', "RETINUE_MODELS__IS_EMBEDDED_SERVED": "false"}
-        with ServiceProcess("classification", folder / "service.log", settings) as service:
-            bench = Bench(service, message, arguments.seconds, arguments.patience_ms)
-            for number in range(arguments.rounds):
-                before = bench.capacity()
-                for factor, measured in points.items():
-                    result, cost_s = bench.load(before[0] * factor, seed=number)
-                    after = bench.capacity()
-                    capacity, own_s = ((one + other) / 2 for one, other in zip(before, after, strict=True))
-                    measured.append(Point(capacity, result, own_s / cost_s))
-                    before = after
-                print(f"round {number + 1} of {arguments.rounds} done", file=sys.stderr)
+        graph = write_model(folder)
+        without = ("mlserver", *arguments.without)
+        contestants = contestants_of(folder, graph, write_picture(), peers=arguments.peers, without=without)
+        for number in range(arguments.rounds):
+            for contestant in contestants:
+                with contestant.start() as server:
+                    bench = Bench(server, contestant.message, arguments.seconds, arguments.patience_ms)
+                    loads = points.setdefault(contestant.name, {})
+                    for factor, point in bench.points(arguments.factors, seed=number):
+                        loads.setdefault(factor, []).append(point)
+            print(f"round {number + 1} of {arguments.rounds} done", file=sys.stderr)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(arguments.out), drawn(points))
     return _report(points, arguments.patience_ms, arguments.out)
 
 
-def _report(points: Mapping[float, Sequence[Point]], patience_ms: float, plot: Path) -> int:
-    console = Console(width=140)
-    table = Table(title=f"Open loop, deadline {patience_ms:.0f} ms; medians")
+def _report(points: Points, patience_ms: float, plot: Path) -> int:
+    console = Console(width=150)
+    for name, loads in points.items():
+        console.print(_table(name, loads, patience_ms))
+    console.print(f"plot: {plot}")
+    failures = sum(point.result.failed for loads in points.values() for same in loads.values() for point in same)
+    if failures:
+        console.print(f"{failures} calls failed")
+    return 1 if failures else 0
+
+
+def _table(name: str, loads: Mapping[float, Sequence[Point]], patience_ms: float) -> Table:
+    table = Table(title=f"{name}, open loop, deadline {patience_ms:.0f} ms; medians")
     headings = (
         "load",
         "offered / s",
@@ -142,48 +168,41 @@ def _report(points: Mapping[float, Sequence[Point]], patience_ms: float, plot: P
     )
     for heading in (*headings, "late", "refused", "expired", "refusal p50 ms", "generator cores"):
         table.add_column(heading, justify="right")
-    for factor, measured in points.items():
+    median = statistics.median
+    for factor, measured in loads.items():
         results = [point.result for point in measured]
-
-        def median(values: Sequence[float]) -> float:
-            return statistics.median(values)
-
         table.add_row(
             f"{factor:g}",
-            f"{median([one.offered / one.seconds for one in results]):.0f}",
-            f"{median([point.capacity for point in measured]):.0f}",
-            f"{median([point.goodput for point in measured]):.0f}",
-            f"{median([point.share for point in measured]):.2f}",
+            f"{median(one.offered / one.seconds for one in results):.0f}",
+            f"{median(point.capacity for point in measured):.0f}",
+            f"{median(point.goodput for point in measured):.0f}",
+            f"{median(point.share for point in measured):.2f}",
             f"{TARGETS[factor]:.2f}" if factor in TARGETS else "",
-            f"{median([point.cpu_share for point in measured]):.2f}",
-            f"{median([one.p50_ms for one in results]):.0f}",
-            f"{median([one.p99_ms for one in results]):.0f}",
-            f"{median([one.late / one.offered for one in results]):.1%}",
-            f"{median([one.refused / one.offered for one in results]):.1%}",
-            f"{median([one.expired / one.offered for one in results]):.1%}",
-            f"{median([one.refusal_p50_ms for one in results]):.1f}",
-            f"{median([one.cpu_s / one.seconds for one in results]):.2f}",
+            f"{median(point.cpu_share for point in measured):.2f}",
+            f"{median(one.p50_ms for one in results):.0f}",
+            f"{median(one.p99_ms for one in results):.0f}",
+            f"{median(one.late / one.offered for one in results):.1%}",
+            f"{median(one.refused / one.offered for one in results):.1%}",
+            f"{median(one.expired / one.offered for one in results):.1%}",
+            f"{median(one.refusal_p50_ms for one in results):.1f}",
+            f"{median(one.cpu_s / one.seconds for one in results):.2f}",
         )
-    console.print(table)
-    console.print(f"plot: {plot}")
-    failures = sum(point.result.failed for measured in points.values() for point in measured)
-    if failures:
-        console.print(f"{failures} calls failed")
-    return 1 if failures else 0
+    return table
 
 
-def drawn(points: Mapping[float, Sequence[Point]]) -> NDArray[np.uint8]:
+def drawn(points: Points) -> NDArray[np.uint8]:
     """Return the plot, uint8 [height, width, 3] BGR: goodput over load, both in times of the capacity."""
     height, width = _SIZE_PX
-    left, right, top, bottom = 70, width - 20, 40, height - 50
-    most = max(*points, 1.0)
+    left, right, top, bottom = 70, width - 20, 60, height - 50
+    factors = sorted({factor for loads in points.values() for factor in loads})
+    most = max(*factors, 1.0)
     canvas = np.full((height, width, 3), 255, np.uint8)
 
     def at(load: float, share: float) -> tuple[int, int]:
         return round(left + (right - left) * load / most), round(bottom - (bottom - top) * min(share, 1.2) / 1.2)
 
-    def text(words: str, x: int, y: int) -> None:
-        cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 60, 60), 1, cv2.LINE_AA)
+    def text(words: str, x: int, y: int, colour: tuple[int, int, int] = (60, 60, 60)) -> None:
+        cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
 
     def path(corners: Sequence[tuple[int, int]], colour: tuple[int, int, int], thickness: int) -> None:
         cv2.polylines(canvas, [np.array(corners, np.int32)], False, colour, thickness, cv2.LINE_AA)
@@ -191,15 +210,17 @@ def drawn(points: Mapping[float, Sequence[Point]]) -> NDArray[np.uint8]:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         path([at(0, share), at(most, share)], (220, 220, 220), 1)
         text(f"{share:.2f}", 20, at(0, share)[1] + 5)
-    for factor in points:
+    for factor in factors:
         text(f"{factor:g}", at(factor, 0)[0] - 8, bottom + 20)
-    text("answers in time over load, both in times of the capacity; grey: all that could be", left, 22)
+    text("answers in time over load, both in times of the server's own capacity; grey: all that could be", left, 22)
     path([at(0, 0), at(1, 1), at(most, 1)], (170, 170, 170), 2)
-    ordered = sorted((factor, statistics.median(point.share for point in points[factor])) for factor in points)
-    path([at(*one) for one in ordered], (180, 90, 20), 2)
-    for one in ordered:
-        cv2.circle(canvas, at(*one), 5, (180, 90, 20), -1, cv2.LINE_AA)
-        text(f"{one[1]:.2f}", at(*one)[0] - 14, at(*one)[1] + 22)
+    for number, ((name, loads), colour) in enumerate(zip(points.items(), _COLOURS, strict=False)):
+        text(name, left + 110 * number, 44, colour)
+        ordered = sorted((factor, statistics.median(point.share for point in loads[factor])) for factor in loads)
+        path([at(*one) for one in ordered], colour, 2)
+        for one in ordered:
+            cv2.circle(canvas, at(*one), 5, colour, -1, cv2.LINE_AA)
+            text(f"{one[1]:.2f}", at(*one)[0] - 14, at(*one)[1] + (22 if number == 0 else -12), colour)
     return canvas
 
 

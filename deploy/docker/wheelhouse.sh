@@ -10,4 +10,5 @@ rm -f "$target"/retinue-*.whl
     --platform manylinux_2_27_x86_64 --platform manylinux2014_x86_64 --platform manylinux1_x86_64 --python-version 3.11 \
     --require-hashes -r "deploy/docker/requirements-$variant.txt" -d "$target"
 "${PYTHON:-python3}" -m pip wheel --quiet --no-deps -w "$target" .
-(cd "$target" && rm -f SHA256SUMS && sha256sum -- *.whl > ../SHA256SUMS && mv ../SHA256SUMS .)
+# By the names that they have while an image is built.
+(cd "$target" && sha256sum -- *.whl | sed 's|  |  /wheelhouse/|' > SHA256SUMS)

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def _prepare() -> None:
 @cache
 def _environment() -> dict[str, str]:
     ours = dict(os.environ)  # noqa: TID251 - handed on to the tools
-    ours |= {"CONTAINERS_CONF": str(REPOSITORY / "deploy" / "ci" / "containers.conf"), "TMPDIR": "/var/tmp"}  # noqa: S108
+    ours |= {"CONTAINERS_CONF": str(REPOSITORY / "deploy" / "ci" / "containers.conf"), "PYTHON": sys.executable}
     if "CONTAINERS_STORAGE_CONF" not in ours:
         _STORE.mkdir(parents=True, exist_ok=True)
         configuration = _STORE / "storage.conf"

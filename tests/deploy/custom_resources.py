@@ -80,6 +80,15 @@ _POD_MONITOR = _object(
         ),
     }
 )
+_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+_RECORD = _object({"record": {"type": "string"}, "expr": {"type": "string"}}, {"labels": _TEXTS})
+_ALERT = _object(
+    {"alert": {"type": "string"}, "expr": {"type": "string"}},
+    {"for": _DURATION, "keep_firing_for": _DURATION, "labels": _TEXTS, "annotations": _TEXTS},
+)
+_RULES = _object(
+    {"groups": _list(_object({"name": _NAME, "rules": _list({"oneOf": [_RECORD, _ALERT]})}, {"interval": _DURATION}))}
+)
 _SCALED_OBJECT = _object(
     {
         "scaleTargetRef": _object({"name": _NAME}),
@@ -121,4 +130,5 @@ SCHEMAS: dict[tuple[str, str], Schema] = {
     ("gateway.networking.k8s.io/v1", "GRPCRoute"): _resource(_GRPC_ROUTE),
     ("keda.sh/v1alpha1", "ScaledObject"): _resource(_SCALED_OBJECT),
     ("monitoring.coreos.com/v1", "PodMonitor"): _resource(_POD_MONITOR),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): _resource(_RULES),
 }

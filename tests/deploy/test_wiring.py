@@ -2,6 +2,10 @@
 
 from itertools import chain
 
+import pytest
+import yaml
+
+from loadtests.service_process import REPOSITORY
 from tests.deploy.rendering import SERVICES, Object, of_kind, pods, service_container
 
 
@@ -132,6 +136,18 @@ def test_the_monitor_scrapes_a_port_that_every_pod_has(objects: tuple[Object, ..
         for _, template in pods(objects):
             assert meets(monitor["spec"]["selector"], template)
             assert endpoint["port"] in ports_of(template)
+
+
+def test_the_operator_is_given_the_rules_of_prometheus(objects: tuple[Object, ...]) -> None:
+    files = sorted((REPOSITORY / "deploy" / "prometheus" / "rules").glob("*.yml"))
+    if not files:
+        pytest.skip("deploy/prometheus/rules is not there")
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    command = (
+        "python deploy/kustomize/components/monitoring/rules.py > deploy/kustomize/components/monitoring/rules.yaml"
+    )
+    for rules in of_kind(objects, "PrometheusRule").values():
+        assert rules["spec"]["groups"] == groups, command
 
 
 def test_claims_and_maps_that_pods_name_are_rendered_too(objects: tuple[Object, ...]) -> None:

@@ -1,11 +1,13 @@
 # Everything that one does with Retinue, by name. `make demo` and `make test` need Python 3.11+ and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+BUILDER ?= docker build
+SERVICE ?= classification
 SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name '*.proto')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help demo serve test test-all check format protos bench bench-detection bench-engine bench-ops bench-segmentation bench-matching bench-overload clean
+.PHONY: help demo serve test test-all check format protos bench bench-detection bench-engine bench-ops bench-segmentation bench-matching bench-overload image clean
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -54,6 +56,10 @@ bench-overload: .venv/.dev ## What is still answered in time when more comes tha
 
 bench-segmentation: .venv/.dev ## What segmentation costs, served and after the graph
 	$(BIN)/python -m loadtests.benchmarks.segmentation
+
+image: .venv/.cpu ## Build the image of a service: make image SERVICE=detection BUILDER='buildah bud --layers'
+	PYTHON=$(BIN)/python deploy/docker/wheelhouse.sh cpu
+	$(BUILDER) -f deploy/docker/Dockerfile --build-arg SERVICE=$(SERVICE) -t retinue/$(SERVICE):dev .
 
 clean: ## Remove everything that was made here
 	rm -rf .venv out build dist

@@ -29,8 +29,9 @@ CONFINED = ("--read-only", "--cap-drop", "all", "--security-opt", "no-new-privil
 
 def run(*command: str, timeout_s: float = 120, is_checked: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a tool with our configuration of containers."""
+    _STORE.mkdir(parents=True, exist_ok=True)  # a container's monitor leaves a file where it was started
     done = subprocess.run(
-        command, env=_environment(), cwd=REPOSITORY, capture_output=True, text=True, timeout=timeout_s, check=False
+        command, env=_environment(), cwd=_STORE, capture_output=True, text=True, timeout=timeout_s, check=False
     )
     if is_checked and done.returncode:
         pytest.fail(f"{' '.join(command)}: {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

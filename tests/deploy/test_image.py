@@ -24,14 +24,19 @@ for path in ("/x", "/app/x", "/opt/retinue/x", "/tmp/x"):
     except OSError as error:
         print(path, errno.errorcode[error.errno])
 """
-MISSES = """
-import importlib, pkgutil
-from retinue import ops
-from retinue.ops._kernel import KERNELS, compile_kernels
-for module in pkgutil.iter_modules(ops.__path__):
-    if module.name != "__main__":
-        importlib.import_module(f"retinue.ops.{module.name}")
-print(compile_kernels() > 0, sum(sum(kernel.stats.cache_misses.values()) for kernel, _ in KERNELS.values()))
+KERNELS = """
+import os
+import numpy as np
+from retinue.ops import assign, nms, rle_encode_labels
+from retinue.ops._kernel import KERNELS
+boxes = np.array([[0, 0, 2, 2], [0, 0, 2, 1]], np.float32)
+nms(boxes, np.array([0.5, 0.9], np.float32), 0.4)
+assign(np.eye(3, dtype=np.float32))
+rle_encode_labels(np.eye(3, dtype=np.int32))
+kernels = [kernel for kernel, _ in KERNELS.values()]
+hits, misses = (sum(sum(getattr(k.stats, name).values()) for k in kernels) for name in ("cache_hits", "cache_misses"))
+_, cpu, features = kernels[0].targetctx.codegen().magic_tuple()
+print(hits > 2, misses, cpu, features == os.environ["NUMBA_CPU_FEATURES"])
 """
 TOOLS = """
 import importlib.util, os, shutil
@@ -67,8 +72,8 @@ def test_it_writes_nowhere_but_in_tmp(container: Container) -> None:
     assert container.python(WRITABLE).splitlines() == expected
 
 
-def test_its_kernels_come_from_the_image(container: Container) -> None:
-    assert container.python(MISSES) == "True 0"
+def test_its_kernels_come_from_the_image_whatever_machine_built_it(container: Container) -> None:
+    assert container.python(KERNELS) == "True 0 x86-64-v3 True"
 
 
 def test_it_holds_no_tool_and_no_other_service(container: Container, service: str) -> None:
@@ -84,7 +89,7 @@ def test_it_is_no_larger_than_it_was(image: str) -> None:
 def test_it_says_which_user_signal_and_ports(image: str) -> None:
     keys = ("User", "StopSignal", "Entrypoint", "ExposedPorts")
     said = run("podman", "image", "inspect", "--format", " ".join(f"{{{{.Config.{key}}}}}" for key in keys), image)
-    assert said.stdout.strip() == f"65532:65532 SIGTERM [{PYTHON} /app] map[50051:{{}} 8080:{{}}]"
+    assert said.stdout.strip() == f"65532:65532 SIGTERM [{PYTHON} /app] map[50051/tcp:{{}} 8080/tcp:{{}}]"
 
 
 def test_its_memory_limit_is_one(image: str) -> None:

@@ -4,10 +4,11 @@ BIN := .venv/bin
 BUILDER ?= docker build
 SERVICE ?= classification
 SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name '*.proto')
+SCENARIO ?= smoke
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help demo serve test test-all check format protos bench bench-detection bench-engine bench-ops bench-segmentation bench-matching bench-overload image clean
+.PHONY: help demo serve test test-all check format protos bench bench-detection bench-engine bench-ops bench-segmentation bench-matching bench-overload image loadtest clean
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
@@ -61,6 +62,9 @@ image: .venv/.cpu ## Build the image of a service: make image SERVICE=detection 
 	PYTHON=$(BIN)/python deploy/docker/wheelhouse.sh cpu
 	$(BUILDER) -f deploy/docker/Dockerfile --build-arg SERVICE=$(SERVICE) -t retinue/$(SERVICE):dev .
 
+loadtest: .venv/.loadtests ## Load services and hold them to an SLO: make loadtest SCENARIO=ramp
+	$(BIN)/python -m loadtests.load $(SCENARIO)
+
 clean: ## Remove everything that was made here
 	rm -rf .venv out build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -72,6 +76,11 @@ clean: ## Remove everything that was made here
 # The service's environment: what it takes to serve on a CPU, no PyTorch.
 .venv/.cpu: .venv/bin/python $(SETUP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu]'
+	@touch $@
+
+# What it takes to load services as well.
+.venv/.loadtests: .venv/.cpu
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,loadtests]'
 	@touch $@
 
 # The developer's environment: the service's and all that tests, checks and training need.

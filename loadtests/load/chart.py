@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from loadtests.load.exposition import HistogramCounts
 from loadtests.load.report import HISTOGRAMS, Report
@@ -34,7 +35,8 @@ def draw_chart(report: Report, path: Path) -> None:
 
 def _draw_latency_over_rate(axes: Axes, report: Report) -> None:
     """One point per second after the warm-up; colour is time, so that a ramp can be followed."""
-    windows = [window for window in report.windows if window.at_s >= report.scenario.warm_up_s and window.summary.rate_hz]
+    first_s, last_s = report.scenario.warm_up_s, report.scenario.seconds - 1.0  # seconds in full only
+    windows = [window for window in report.windows if first_s <= window.at_s <= last_s and window.summary.rate_hz]
     rates = [window.summary.rate_hz for window in windows]
     times = [window.at_s for window in windows]
     for label, marker, values in (
@@ -44,7 +46,7 @@ def _draw_latency_over_rate(axes: Axes, report: Report) -> None:
         points = axes.scatter(rates, values, c=times, marker=marker, cmap="viridis", label=label, s=28)
     if windows:
         axes.figure.colorbar(points, ax=axes, label="seconds since the start")
-        axes.set_yscale("log")
+        _scale_by_powers(axes)
     axes.set_xlim(left=0)
     _dress(axes, "Latency over throughput, each second", "answered calls per second", "milliseconds")
 
@@ -58,7 +60,7 @@ def _draw_latency(axes: Axes, report: Report) -> None:
         axes.plot(times, values, label=label, marker=".")
     axes.axhline(1e3 * report.scenario.deadline_s, color="red", linestyle=":", label="deadline")
     axes.axvspan(0, report.scenario.warm_up_s, color="grey", alpha=0.15, label="warm-up")
-    axes.set_yscale("log")
+    _scale_by_powers(axes)
     _dress(axes, "Latency", "seconds since the start", "milliseconds")
 
 
@@ -104,6 +106,13 @@ def _draw_histograms(axes: Axes, title: str, report: Report) -> None:
 def _bucket_labels(title: str, histogram: HistogramCounts) -> list[str]:
     factor = 1 if title == "batch size" else 1e3
     return [f"{factor * bound:g}" for bound in histogram.bounds]
+
+
+def _scale_by_powers(axes: Axes) -> None:
+    """Give latencies a logarithmic axis with numbers that people read: 20, not 2·10¹."""
+    axes.set_yscale("log")
+    for places in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        places(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "125" else ""))
 
 
 def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:

@@ -4,6 +4,7 @@ Without gRPC's own set-up a blocking call holds the whole process: many users be
 """
 
 import gevent
+import gevent.event
 import grpc
 import grpc.experimental.gevent
 

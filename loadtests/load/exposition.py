@@ -66,7 +66,7 @@ class Exposition:
         """
         values: dict[Key, float] = {}
         for address in addresses:
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=_TIMEOUT_S) as answer:
                 text = answer.read().decode()
             for family in text_string_to_metric_families(text):
                 for sample in family.samples:
@@ -76,7 +76,8 @@ class Exposition:
 
     def __sub__(self, earlier: "Exposition") -> "Exposition":
         """Return what was counted since an earlier scrape; gauges make no sense in it."""
-        return Exposition({key: value - earlier._values.get(key, 0.0) for key, value in self._values.items()})
+        before = earlier._values
+        return Exposition({key: value - before.get(key, 0.0) for key, value in self._values.items()})
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of all samples of a name that have these labels; 0 where there are none."""
@@ -91,7 +92,9 @@ class Exposition:
 
     def histogram(self, name: str, **labels: str) -> HistogramCounts:
         """Return all series of a histogram that have these labels as one."""
-        cumulated = sorted((float(bound), count) for bound, count in self.by_label(f"{name}_bucket", "le", **labels).items())
+        cumulated = sorted(
+            (float(bound), count) for bound, count in self.by_label(f"{name}_bucket", "le", **labels).items()
+        )
         counts, before = [], 0.0
         for _, count in cumulated:
             counts.append(count - before)

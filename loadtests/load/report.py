@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.load.exposition import Exposition, HistogramCounts
+from loadtests.load.reading import Reading
 from loadtests.load.samples import Sample, Summary, summary_of
 from loadtests.load.scenario import Scenario
 from loadtests.load.verdict import Check
-from loadtests.load.watch import Reading
 
 # Queue, batch and run: what a service does with calls that come faster than it answers.
 HISTOGRAMS = {

@@ -5,7 +5,7 @@ not agree, so that there is nothing to be said of the SLO; 1 where the run could
 """
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import sys
@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_gevent()
     try:
         with ExitStack() as stack:
-            targets = {service: used.get(service) or _started(service, scenario, out, stack) for service in scenario.mix}
+            targets = {
+                service: used.get(service) or _started(service, scenario, out, stack) for service in scenario.mix
+            }
             report = _run(name, scenario, targets)
     except (ServiceFailed, OSError) as error:
         print(error, file=sys.stderr)
@@ -90,11 +92,9 @@ def _used(text: str) -> tuple[Service, tuple[Sequence[str], Sequence[str]]]:
     raise ValueError(f"--use {text} is not SERVICE=GRPC[,GRPC…]/HTTP[,HTTP…]")
 
 
-def _started(
-    service: Service, scenario: Scenario, out: Path, stack: ExitStack
-) -> tuple[Sequence[str], Sequence[str]]:
+def _started(service: Service, scenario: Scenario, out: Path, stack: ExitStack) -> tuple[Sequence[str], Sequence[str]]:
     print(f"starting {service} …", flush=True)
-    process = stack.enter_context(ServiceProcess(service, out / f"{service}.log", scenario.environment))
+    process = stack.enter_context(ServiceProcess(service, out / f"{service}.log", scenario.environment.get(service)))
     return [process.target], [process.http]
 
 
@@ -106,7 +106,7 @@ def _run(name: str, scenario: Scenario, targets: Mapping[Service, tuple[Sequence
             channels[service] = stack.enter_context(_channel(addresses))
             assert_reachable(", ".join(addresses), channels[service])
         run = Run(scenario, {service: calls_of(service, channels[service], scenario) for service in targets})
-        started = datetime.datetime.now(datetime.UTC)
+        started = dt.datetime.now(dt.UTC)
         watch = ServiceWatch({service: http for service, (_, http) in targets.items()}, run)
         environment = _loaded(run)
         counted = watch.stop()
@@ -141,7 +141,8 @@ def _loaded(run: Run) -> Environment:
     )
     runner = environment.create_local_runner()
     runner.start_shape()
-    runner.shape_greenlet.join()
+    if runner.shape_greenlet is not None:
+        runner.shape_greenlet.join()
     runner.quit()
     run.outstanding.join()
     return environment

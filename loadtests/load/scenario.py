@@ -73,7 +73,9 @@ class Slo(Table):
     """What must hold over the calls that came after the warm-up."""
 
     max_error_ratio: float = Field(ge=0, le=1, description="Calls without a full answer, of all calls.")
-    min_goodput_ratio: float = Field(ge=0, le=1, description="Calls answered in full within the deadline, of all calls.")
+    min_goodput_ratio: float = Field(
+        ge=0, le=1, description="Calls answered in full within the deadline, of all calls."
+    )
     min_rate_hz: float = Field(default=0, ge=0, description="Calls answered in full per second.")
     latency_ms: Mapping[str, LatencyTarget] = Field(default_factory=dict, description="By `service.kind`.")
 
@@ -90,7 +92,9 @@ class Scenario(Table):
     mix: Mapping[Service, Mapping[Kind, float]] = Field(min_length=1, description="Weight of each kind of call.")
     load: Load
     slo: Slo
-    environment: Mapping[str, str] = Field(default_factory=dict, description="Settings of the services started.")
+    environment: Mapping[Service, Mapping[str, str]] = Field(
+        default_factory=dict, description="Settings of the services that are started, as variables."
+    )
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

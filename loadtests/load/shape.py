@@ -7,7 +7,7 @@ from loadtests.load.scenario import Scenario
 _TAIL_S = 0.5  # the last call of an open loop is due just before the end
 
 
-class ScenarioShape(LoadTestShape):  # type: ignore[misc]  # locust is half typed
+class ScenarioShape(LoadTestShape):
     """Locust's clock for a scenario.
 
     Args:
@@ -15,12 +15,12 @@ class ScenarioShape(LoadTestShape):  # type: ignore[misc]  # locust is half type
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # locust is half typed
         self._scenario = scenario
 
     def tick(self) -> tuple[int, float] | None:
         """Return how many users there are to be now and how fast they come; None at the end."""
-        elapsed_s = self.get_run_time()
+        elapsed_s = float(self.get_run_time())  # type: ignore[no-untyped-call]  # the same
         load = self._scenario.load
         if load.loop == "open":
             count = len(self._scenario.mix)

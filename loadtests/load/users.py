@@ -18,6 +18,7 @@ from loadtests.load.samples import INCOMPLETE, OK, Sample
 from loadtests.load.scenario import Scenario, Service
 from loadtests.load.served_call import ServedCall
 
+
 @dataclass(slots=True)
 class Run:
     """What all users of one run share.
@@ -43,7 +44,7 @@ class Run:
         return time.monotonic() - self.begin_s
 
 
-class ServiceUser(User):  # type: ignore[misc]  # locust is half typed
+class ServiceUser(User):
     """A caller of one service."""
 
     abstract = True
@@ -85,7 +86,8 @@ class ServiceUser(User):  # type: ignore[misc]  # locust is half typed
         run = self.run_state
         request, wanted_count = call.requests[index]
         sent_s = run.now_s()
-        answered_count, error = 0, None
+        answered_count = 0
+        error: Exception | None = None
         try:
             answered_count = call.send(request, run.scenario.deadline_s)
             code = OK if answered_count == wanted_count else INCOMPLETE

@@ -1,34 +1,15 @@
-"""What the services said of themselves while a load ran: their counters before and after, and a reading every second."""
+"""What the services said of themselves while a load ran: counters before and after, a reading every second."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import gevent
 import grpc
 
 from loadtests.load.exposition import Exposition
+from loadtests.load.reading import Reading
 from loadtests.load.users import Run
 
 _EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One service at one moment.
-
-    Args:
-        at_s: seconds since the run began.
-        service: whose it is.
-        queue_length: items that waited.
-        in_flight_calls: calls being handled.
-        cpu_s: CPU seconds used by all replicas so far.
-    """
-
-    at_s: float
-    service: str
-    queue_length: float
-    in_flight_calls: float
-    cpu_s: float
 
 
 class ServiceWatch:

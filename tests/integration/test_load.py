@@ -65,7 +65,7 @@ def test_a_met_slo_gives_0_and_figures_that_agree(tmp_path: Path, service: Servi
 
 @pytest.mark.slow
 def test_a_missed_slo_gives_3(tmp_path: Path, service: ServiceProcess) -> None:
-    """Most are not answered within a millisecond; who gave up when may be seen differently, and is taken into account."""
+    """Most are not answered within a millisecond; who gave up first may be seen differently."""
     code, report, output = run(tmp_path, f"classification={service.target}/{service.http}", deadline_s=0.001)
     assert code == 3, output
     assert not report["is_slo_met"]

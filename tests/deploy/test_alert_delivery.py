@@ -1,4 +1,4 @@
-"""Debian's real Prometheus and Alertmanager with the shipped rules and routes: a killed replica is told, once, rightly."""
+"""The real Prometheus and Alertmanager with the shipped rules and routes: a killed replica is told, once, rightly."""
 
 import json
 import os
@@ -151,10 +151,12 @@ def test_a_killed_replica_is_told_as_a_ticket_and_the_last_one_as_a_page(
             until(lambda: len(ask("up == 1")) == 2, "both replicas are scraped")
             # Calls go on, so that the recorded rates are seen too.
             with ClassificationClient(a.target) as client:
-                until(
-                    lambda: client.classify(SAMPLE) and ask("service:grpc_server_calls:rate5m > 0"),
-                    "a rate is recorded",
-                )
+
+                def is_rate_recorded() -> bool:
+                    client.classify(SAMPLE)
+                    return bool(ask("service:grpc_server_calls:rate5m > 0"))
+
+                until(is_rate_recorded, "a rate is recorded")
             assert ask("ALERTS") == []
             assert messages.empty()
 
@@ -173,7 +175,7 @@ def test_a_killed_replica_is_told_as_a_ticket_and_the_last_one_as_a_page(
             assert alert["annotations"]["summary"] == f"classification: the replica {b.http} does not answer"
 
             os.kill(a.pid, signal.SIGKILL)
-            pages = []
+            pages: list[dict[str, Any]] = []
             while not pages:
                 path, message = next_told()
                 pages = [one for one in message["alerts"] if path == "/pages"]

@@ -112,6 +112,7 @@ class Batcher(Generic[Item, Answer]):
                 work_s = 0.0 if line is None else line.per_item_s + line.per_batch_s * begins_batch
                 self._backlog.append(bucket, ticket, byte_count, work_s)
                 self._arrival.notify()
+                caller.follow(now_s, ticket.timings)
                 return ticket
         if not is_patient:
             self._on_drop(refusal.cause)

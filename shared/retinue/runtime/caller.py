@@ -4,7 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
+from retinue.runtime.timings import Timings
+
 Priority = Literal["high", "normal"]
+
+_MAX_FOLLOWED = 64  # of a stream without end, the first so many items
 
 
 class Caller:
@@ -15,12 +19,14 @@ class Caller:
         priority: ``high`` goes before ``normal`` in the queue of a model; `retinue.runtime.backlog` has the rule.
     """
 
-    __slots__ = ("_cancellers", "_lock", "deadline_s", "is_cancelled", "priority")
+    __slots__ = ("_cancellers", "_lock", "deadline_s", "followed", "is_cancelled", "priority")
 
     def __init__(self, deadline_s: float | None = None, priority: Priority = "normal") -> None:
         self.deadline_s = deadline_s
         self.priority: Priority = priority
         self.is_cancelled = False
+        self.followed: list[tuple[float, Timings]] | None = None
+        """Of a call that is traced, when each of its items was queued and where its time went; None for all others."""
         self._lock = threading.Lock()
         self._cancellers: dict[Callable[[], object], None] = {}  # an ordered set
 
@@ -36,6 +42,11 @@ class Caller:
         """Do not call ``canceller`` any more: a caller with many items must not keep those that are answered."""
         with self._lock:
             self._cancellers.pop(canceller, None)
+
+    def follow(self, enqueued_s: float, timings: Timings) -> None:
+        """Remember where an item's time goes, if the call is traced."""
+        if self.followed is not None and len(self.followed) < _MAX_FOLLOWED:
+            self.followed.append((enqueued_s, timings))
 
     def cancel(self) -> None:
         """Say that the caller went away. Calling it again, or after the answer, changes nothing."""

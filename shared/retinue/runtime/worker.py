@@ -97,6 +97,7 @@ class Worker(Generic[Item, Answer]):
         for ticket, answer in zip(prepared, answers, strict=True):
             timings = ticket.timings
             timings.infer_s, timings.postprocess_s, timings.batch_size = infer_s, postprocess_s, len(prepared)
+            timings.infer_begin_s = before
             if ticket.resolve(answer):
                 self._observer.on_answer(timings)
             else:

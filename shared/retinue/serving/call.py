@@ -12,6 +12,7 @@ import grpc
 
 from retinue.runtime.caller import Caller, Priority
 from retinue.runtime.errors import Cancelled, DeadlineExceeded
+from retinue.serving.trace import Trace
 
 REQUEST_ID_KEY = "x-request-id"
 PRIORITY_KEY = "x-priority"
@@ -33,7 +34,7 @@ class Call:
         context: gRPC's own view of the call.
     """
 
-    __slots__ = ("caller", "facts", "method", "request_id", "started_s")
+    __slots__ = ("caller", "facts", "method", "request_id", "started_s", "trace")
 
     def __init__(self, method: str, context: grpc.ServicerContext) -> None:
         self.method = method
@@ -44,6 +45,7 @@ class Call:
         has_deadline = remaining_s < threading.TIMEOUT_MAX
         self.caller = Caller(self.started_s + remaining_s if has_deadline else None, priority)
         self.facts: dict[str, Any] = {}
+        self.trace: Trace | None = None  # most calls have none
         if not context.add_callback(self.caller.cancel):
             self.caller.cancel()
         _current.set(self)

@@ -29,6 +29,7 @@ from retinue.serving.pool import HandlerPool
 from retinue.serving.settings import HostSettings
 from retinue.serving.side_port import SidePort
 from retinue.serving.tensor_model import TensorModels
+from retinue.serving.tracing import Tracing, TracingMissing, tracing_of
 
 Settings_contra = TypeVar("Settings_contra", bound=HostSettings, contravariant=True)
 Settings = TypeVar("Settings", bound=HostSettings)
@@ -118,6 +119,7 @@ class Host(Generic[Settings]):
     Raises:
         OSError: a port is taken.
         ModelNotFound: the settings name a model that is in no repository.
+        TracingMissing: traces are wanted and their packages are not installed.
     """
 
     def __init__(
@@ -138,7 +140,8 @@ class Host(Generic[Settings]):
         self._pool = HandlerPool(settings.grpc.max_in_flight_calls)
         self.health = Health((service.full_name, OIP_SERVICE), self._control_pool)
         self.metrics.observe_load(self._work.loads, lambda: self._pool.in_flight)
-        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._door())
+        self._tracing: Tracing | None = tracing_of(settings.tracing, service.task)
+        self._interceptor = RpcInterceptor(self.metrics, self._pool, self._door(), self._tracing)
         self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
         self._work.add_to_server(self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
@@ -211,6 +214,8 @@ class Host(Generic[Settings]):
         stopped.wait()
         self._work.close(timeout_s=1.0)
         self._side_port.stop()
+        if self._tracing is not None:
+            self._tracing.close()
         _log.info("stopped")
 
     def _door(self) -> Door:
@@ -260,6 +265,9 @@ def serve(service: Service[Settings], settings: Settings) -> int:
         return 1
     except ModelNotFound as error:
         _log.error("model_not_found", problem=error.message)
+        return 1
+    except TracingMissing as error:
+        _log.error("tracing_missing", problem=str(error))
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, host.ask_to_stop)

@@ -20,6 +20,7 @@ from retinue.serving.door import Door, Inline
 from retinue.serving.metrics import Metrics
 from retinue.serving.pool import HandlerPool
 from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
+from retinue.serving.tracing import Tracing
 
 # Asked by machines every few seconds: they need no line in the log, and are answered to the last.
 _UNWATCHED = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
@@ -40,10 +41,14 @@ class RpcInterceptor(grpc.ServerInterceptor):
         metrics: where RPCs are counted.
         pool: the threads that handlers run in; a call that finds none free is refused.
         door: turns away calls that would be answered too late; None where all are let in.
+        tracing: what begins the traces of RPCs; None where there are none.
     """
 
-    def __init__(self, metrics: Metrics, pool: HandlerPool, door: Door | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, pool: HandlerPool, door: Door | None = None, tracing: Tracing | None = None
+    ) -> None:
         self._metrics = metrics
+        self._tracing = tracing
         self._pool = pool
         self._door = door
         self._inline = Inline()
@@ -127,7 +132,7 @@ class RpcInterceptor(grpc.ServerInterceptor):
 
     def _watched(self, method: str, handler: Handler, behaviour: Behaviour, *, is_logged: bool = True) -> Behaviour:
         """Return the behaviour with everything around it; a generator where the response is a stream."""
-        watch = _Watch(self._metrics, method, handler, is_logged=is_logged)
+        watch = _Watch(self._metrics, method, handler, self._tracing, is_logged=is_logged)
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             call = watch.begin(context)
@@ -158,7 +163,10 @@ class _Watch:
     A line for each call that is turned away at the door would cost a seventh of turning it away, and drown all others.
     """
 
-    def __init__(self, metrics: Metrics, method: str, handler: Handler, *, is_logged: bool) -> None:
+    def __init__(
+        self, metrics: Metrics, method: str, handler: Handler, tracing: Tracing | None, *, is_logged: bool
+    ) -> None:
+        self._tracing = tracing
         service, _, name = method.lstrip("/").partition("/")
         labels = (_kind(handler), service, name)
         self._method = method
@@ -172,12 +180,16 @@ class _Watch:
         self._started.inc()
         call = Call(self._method, context)
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
+        if self._tracing is not None:
+            self._tracing.begin(call, context.invocation_metadata())
         return call
 
     def end(self, call: Call, code: str, **facts: object) -> None:
         duration_s = call.duration_s
         self._handling.observe(duration_s)
         self._handled[code].inc()
+        if call.trace is not None:
+            call.trace.end(code, call.caller.followed or (), call.facts)
         if not self._is_logged:
             return
         log = _log.debug if code == grpc.StatusCode.CANCELLED.name else _log.info

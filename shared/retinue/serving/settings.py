@@ -130,14 +130,26 @@ class LogSettings(Group):
     format: Literal["auto", "json", "pretty"] = Field(default="auto", description="auto: pretty on a terminal.")
 
 
+class TracingSettings(Group):
+    """Traces for OpenTelemetry; needs the extra `tracing`."""
+
+    endpoint: Address | Literal[""] = Field(
+        default="", description="host:port of a collector that takes OTLP over plaintext gRPC; empty: no traces."
+    )
+    sample_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the calls traced where their caller has not decided it."
+    )
+
+
 class HostSettings(BaseSettings):
-    """What every service has: its ports and its log."""
+    """What every service has: its ports, its log and its traces."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=_DELIMITER, extra="forbid", frozen=True)
 
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Timings:
     """Seconds spent in each stage, filled in as the stages end; and how many items shared the run.
 
-    Between an item's preprocessing and its run lies the preprocessing of the others of its batch; so it is also said when
-    the run began, on the monotonic clock, 0 where there was none.
+    Between an item's preprocessing and its run lies the preprocessing of the others of its batch; so it is also said
+    when the run began, on the monotonic clock, 0 where there was none.
     """
 
     queue_s: float = 0.0

@@ -1,6 +1,7 @@
 """Traces of calls for OpenTelemetry: one span for the call, and under it one for each stage of each item.
 
-The stages' spans are made when the call has ended, from the timings that every item has anyway. Without an endpoint in the settings nothing of OpenTelemetry is imported.
+The stages' spans are made when the call has ended, from the timings that every item has anyway. Without an endpoint in
+the settings nothing of OpenTelemetry is imported.
 """
 
 import importlib

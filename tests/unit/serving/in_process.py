@@ -19,6 +19,7 @@ from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
 from retinue.serving.metrics import Metrics
 from retinue.serving.pool import HandlerPool
+from retinue.serving.tracing import Tracing
 
 SERVICE = "test.Echo"
 PATIENCE_S = 20  # how long a test waits for what must come; it is never waited out
@@ -86,12 +87,16 @@ class Running:
 
 @contextmanager
 def running(
-    handlers: dict[str, Any], *, thread_count: int = 8, door: Callable[[HandlerPool], Door] | None = None
+    handlers: dict[str, Any],
+    *,
+    thread_count: int = 8,
+    door: Callable[[HandlerPool], Door] | None = None,
+    tracing: Tracing | None = None,
 ) -> Iterator[Running]:
     """Serve handlers by their method's name on a free port."""
     with EndedPool(thread_count) as pool, ThreadPoolExecutor(4) as control_pool:
         metrics, health = Metrics(CollectorRegistry()), Health((SERVICE,), control_pool)
-        interceptor = RpcInterceptor(metrics, pool, None if door is None else door(pool))
+        interceptor = RpcInterceptor(metrics, pool, None if door is None else door(pool), tracing)
         server = grpc.server(pool, interceptors=[interceptor])
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(health, server)

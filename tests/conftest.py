@@ -21,3 +21,11 @@ def kernels_serve_only_declared_types() -> Iterator[None]:
         for declared in [{normalize_signature(signature)[0] for signature in signatures}]
     }
     assert not any(undeclared.values()), {name: types for name, types in undeclared.items() if types}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gevent_patches_nothing() -> Iterator[None]:
+    """Fail a run in which something imported locust: its patches make servers of gRPC in this process hang."""
+    assert "locust" not in sys.modules
+    yield
+    assert "locust" not in sys.modules

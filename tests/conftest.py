@@ -1,9 +1,13 @@
 """What holds for the whole run of the tests."""
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+# Tests import ONNX Runtime as it is, perhaps before ours; see retinue.runtime.onnx_runtime.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+
+from retinue.runtime.onnx_runtime import onnxruntime
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from loadtests.benchmarks.ops.case import Case, MemoryCase
 from retinue.ops import kmeans_anchors, plan_tiles, pyramid_anchors, roi_align, stitch
 from retinue.ops.anchors import anchors_at, cell_anchors
+from retinue.runtime.onnx_runtime import onnxruntime
 
 FEATURES = [(200, 336), (100, 168), (50, 84), (25, 42), (13, 21)]
 SIZES = [(32,), (64,), (128,), (256,), (512,)]

@@ -8,13 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import onnxruntime
 import structlog
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from retinue.runtime.backend import TensorInfo
 from retinue.runtime.errors import BackendFailed, PackageInvalid, ProviderMissing
+from retinue.runtime.onnx_runtime import onnxruntime, ort_errors
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
+from retinue.runtime.onnx_runtime import onnxruntime
 from retinue.zoo.graph import tidy
 
 OPSET = 17  # from here on LayerNormalization is one operator; every runtime in use reads it

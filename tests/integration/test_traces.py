@@ -1,5 +1,6 @@
 """A real service that sends its traces over OTLP to a collector, which is a stub on the SDK's own protos."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -14,6 +15,8 @@ from loadtests.service_process import ServiceProcess
 from retinue.classification.v1 import classification_pb2 as pb
 from retinue.classification.v1 import classification_pb2_grpc
 from retinue.common.v1 import image_pb2
+from retinue.oip import open_inference_pb2 as oip
+from retinue.oip import open_inference_pb2_grpc
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc", reason="the extra tracing is not installed")
 
@@ -55,6 +58,14 @@ def collector() -> Iterator[tuple[Collector, str]]:
     server.stop(None).wait()
 
 
+def infer_request(encoded: bytes) -> oip.ModelInferRequest:
+    """Return the request of the Open Inference Protocol, with a deadline of its own, for the answer to one picture."""
+    request = oip.ModelInferRequest(raw_input_contents=[struct.pack("<I", len(encoded)) + encoded])
+    request.inputs.add(name="image", datatype="BYTES", shape=[1])
+    request.parameters["timeout"].int64_param = 20_000_000
+    return request
+
+
 def test_each_stage_of_each_picture_comes_to_the_collector_in_its_callers_trace(
     collector: tuple[Collector, str], samples: list[Path], tmp_path: Path
 ) -> None:
@@ -69,14 +80,17 @@ def test_each_stage_of_each_picture_comes_to_the_collector_in_its_callers_trace(
         classification = classification_pb2_grpc.ClassificationServiceStub(channel)
         classification.Classify(pb.ClassifyRequest(image=images[0]), metadata=METADATA)
         classification.BatchClassify(pb.BatchClassifyRequest(images=images), metadata=METADATA)
+        face = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        face.ModelInfer(infer_request(images[0].encoded), metadata=METADATA)
+        list(face.ModelStreamInfer(iter([infer_request(image.encoded) for image in images[:2]]), metadata=METADATA))
         assert service.stop() == 0
         logged = [event for event in service.events() if event.get("event") == "rpc_ended"]
     spans = stub.spans()
     calls = {span.name.rpartition("/")[2]: span for span in spans if span.kind == span.SPAN_KIND_SERVER}
-    assert calls.keys() == {"Classify", "BatchClassify"}
+    assert calls.keys() == {"Classify", "BatchClassify", "ModelInfer", "ModelStreamInfer"}
     assert {span.trace_id.hex() for span in spans} == {TRACE_ID} == {event["trace_id"] for event in logged}
     assert {span.parent_span_id.hex() for span in calls.values()} == {PARENT_ID}
-    for name, count in (("Classify", 1), ("BatchClassify", 3)):
+    for name, count in (("Classify", 1), ("BatchClassify", 3), ("ModelInfer", 1), ("ModelStreamInfer", 2)):
         call = calls[name]
         children = [span for span in spans if span.parent_span_id == call.span_id]
         assert [span.name for span in children] == STAGES * count

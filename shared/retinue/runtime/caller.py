@@ -30,6 +30,18 @@ class Caller:
         self._lock = threading.Lock()
         self._cancellers: dict[Callable[[], object], None] = {}  # an ordered set
 
+    def part(self, deadline_s: float | None) -> "Caller":
+        """Return who waits for a part of the call: in the same hurry, followed by the same trace.
+
+        It is cancelled by whoever asked for it, not with the whole.
+
+        Args:
+            deadline_s: when it stops waiting, on the monotonic clock; None if it never does.
+        """
+        part = Caller(deadline_s, self.priority)
+        part.followed = self.followed
+        return part
+
     def on_cancel(self, canceller: Callable[[], object]) -> None:
         """Call ``canceller`` once when the caller goes away; at once if it has gone already."""
         with self._lock:

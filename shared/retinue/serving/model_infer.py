@@ -112,7 +112,7 @@ def hurried(caller: Caller, request: ModelInferRequest) -> Caller:
     deadline_s = time.monotonic() + timeout_us / 1e6
     if caller.deadline_s is not None and caller.deadline_s <= deadline_s:
         return caller
-    hurried_caller = Caller(deadline_s, caller.priority)
+    hurried_caller = caller.part(deadline_s)
     caller.on_cancel(hurried_caller.cancel)
     return hurried_caller
 

@@ -12,7 +12,6 @@ import structlog
 
 from retinue.oip import open_inference_pb2 as oip
 from retinue.oip.open_inference_pb2_grpc import GRPCInferenceServiceServicer
-from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Cancelled, ModelNotReady, NotSupported, RetinueError
 from retinue.serving.call import caller_of, current_call
 from retinue.serving.model_infer import infer
@@ -148,7 +147,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         """Yield one answer per request, in order; a condition is an answer too, unless the metadata want a status."""
         is_strict = any(key == STRICT_STREAM_KEY and value == "true" for key, value in context.invocation_metadata())
         caller = caller_of(context)
-        item_caller = Caller(caller.deadline_s, caller.priority)
+        item_caller = caller.part(caller.deadline_s)
 
         def leave() -> None:
             item_caller.cancel()  # whichever is under way
@@ -156,7 +155,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         # One canceller for the whole stream: one for each request would keep every request while the stream lives.
         caller.on_cancel(leave)
         for request in request_iterator:
-            item_caller = Caller(caller.deadline_s, caller.priority)
+            item_caller = caller.part(caller.deadline_s)
             if caller.is_cancelled:
                 raise Cancelled("the caller went away")
             try:

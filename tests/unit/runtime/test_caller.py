@@ -4,6 +4,7 @@ import threading
 from functools import partial
 
 from retinue.runtime.caller import Caller
+from retinue.runtime.timings import Timings
 
 
 def test_new_caller_waits() -> None:
@@ -63,6 +64,19 @@ def test_canceller_may_use_its_caller() -> None:
     caller.cancel()
 
     assert called == [True]
+
+
+def test_part_has_a_deadline_of_its_own_and_all_else_in_common_but_its_end() -> None:
+    caller = Caller(5.0, "high")
+    caller.followed = []
+
+    part = caller.part(3.0)
+    part.follow(1.0, Timings())
+    part.cancel()
+
+    assert (part.deadline_s, part.priority) == (3.0, "high")
+    assert caller.followed == [(1.0, Timings())]
+    assert not caller.is_cancelled
 
 
 def test_every_canceller_is_called_exactly_once_while_threads_race() -> None:

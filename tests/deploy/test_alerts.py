@@ -49,7 +49,6 @@ def test_amtool_takes_the_routes() -> None:
     )
 
 
-@pytest.mark.slow
 @tool("promtool")
 def test_promtools_tests_of_the_rules_pass() -> None:
     check("promtool", "test", "rules", *(str(path) for path in sorted((PROMETHEUS / "rules_test").glob("*.yml"))))

@@ -20,9 +20,10 @@ VARIANTS = {"cpu": (), "gpu": ("onnxruntime-gpu[cuda,cudnn]",)}
 
 
 def requirements(variant: str) -> list[str]:
-    """Return what the service needs: the project's dependencies, and ONNX Runtime in this variant."""
+    """Return what a service needs: the project's dependencies, this variant's ONNX Runtime, what makes traces."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"][variant], *VARIANTS[variant]]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *extras[variant], *extras["tracing"], *VARIANTS[variant]]
 
 
 def locked(variant: str) -> Iterator[str]:

@@ -39,6 +39,19 @@ def overlay(name: str) -> tuple[Object, ...]:
     return tuple(yaml.safe_load_all(render(KUSTOMIZE / "overlays" / name)))
 
 
+def on_the_base(folder: Path, *components: str) -> tuple[Object, ...]:
+    """Return the objects of the base with components alone, by a kustomization written into a folder."""
+    here = folder.resolve()
+    up = "../" * (len(here.parts) - 1)  # kustomize takes relative folders only
+    kustomization = {
+        "namespace": "retinue",
+        "resources": [f"{up}{(KUSTOMIZE / 'base').relative_to('/')}"],
+        "components": [f"{up}{(KUSTOMIZE / 'components' / name).relative_to('/')}" for name in components],
+    }
+    (here / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return tuple(yaml.safe_load_all(render(here)))
+
+
 def of_kind(objects: tuple[Object, ...], kind: str) -> dict[str, Object]:
     """Return the objects of a kind by name."""
     return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}

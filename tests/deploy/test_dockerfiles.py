@@ -75,7 +75,8 @@ def test_images_install_the_versions_of_the_constraints(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_images_install_all_that_the_project_asks_for_and_no_training(variant: str) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    wanted = [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"][variant])]
+    extras = project["optional-dependencies"]
+    wanted = [Requirement(text) for text in (*project["dependencies"], *extras[variant], *extras["tracing"])]
     versions = locked(variant)
     assert [str(one) for one in wanted if not one.specifier.contains(versions[canonicalize_name(one.name)])] == []
     assert not {"torch", "onnx", "pytest", "grpcio-tools"} & versions.keys()

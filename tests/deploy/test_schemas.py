@@ -4,10 +4,9 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.deploy.custom_resources import SCHEMAS
-from tests.deploy.rendering import COMPONENTS, KUSTOMIZE, OVERLAYS, Object, overlay, render
+from tests.deploy.rendering import COMPONENTS, OVERLAYS, Object, on_the_base, overlay
 
 jsonschema = pytest.importorskip("jsonschema")
 kubernetes_validate = pytest.importorskip("kubernetes_validate")
@@ -35,13 +34,8 @@ def test_every_object_of_an_overlay_is_valid(name: str, version: str) -> None:
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_every_component_is_valid_on_the_base_alone(component: str, tmp_path: Path) -> None:
-    needed = ["gpu", component] if component in ("gpu-mig", "tensorrt") else [component]
-    up = "../" * (len(tmp_path.resolve().parts) - 1)  # kustomize takes relative folders only
-    folders = [f"{up}{(KUSTOMIZE / 'components' / name).relative_to('/')}" for name in needed]
-    kustomization = {"namespace": "retinue", "resources": [f"{up}{(KUSTOMIZE / 'base').relative_to('/')}"]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization | {"components": folders}))
-    objects = list(yaml.safe_load_all(render(tmp_path.resolve())))
-    assert [problem for one in objects for problem in problems(one, VERSIONS[0])] == []
+    needed = ("gpu", component) if component in ("gpu-mig", "tensorrt") else (component,)
+    assert [problem for one in on_the_base(tmp_path, *needed) for problem in problems(one, VERSIONS[0])] == []
 
 
 def test_a_misspelt_field_is_found() -> None:

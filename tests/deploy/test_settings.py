@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from loadtests.service_process import REPOSITORY
 from retinue.serving.settings import SettingsInvalid, load_settings
 from tests.deploy.rendering import (
     OVERLAYS,
     SERVICES,
+    Object,
     environment,
     of_kind,
+    on_the_base,
     overlay,
     pods,
     seconds,
@@ -23,9 +24,11 @@ from tests.deploy.rendering import (
 
 def settings_of(service: str, overlay_name: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> Any:
     """Return the settings that a container of an overlay would have."""
-    if not (REPOSITORY / "services" / service / "settings.py").exists():
-        pytest.skip(f"services/{service} is not there")
-    objects = overlay(overlay_name)
+    return settings_in(overlay(overlay_name), service, monkeypatch, **more)
+
+
+def settings_in(objects: tuple[Object, ...], service: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> Any:
+    """Return the settings that a container of these objects would have."""
     template = dict(pods(objects))[f"retinue-{service}"]
     for name in [name for name in os.environ if name.startswith("RETINUE_")]:  # noqa: TID251 - as clean as a pod
         monkeypatch.delenv(name)
@@ -98,6 +101,17 @@ def test_models_run_where_the_overlay_says(
     service: str, overlay_name: str, providers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert list(settings_of(service, overlay_name, monkeypatch).engine.providers) == providers
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_traces_go_where_a_policy_lets_them(service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    objects = on_the_base(tmp_path, "tracing")
+    host, _, port = settings_in(objects, service, monkeypatch).tracing.endpoint.rpartition(":")
+    to_collector, to_names = of_kind(objects, "NetworkPolicy")["traces-to-monitoring"]["spec"]["egress"]
+    (peer,) = to_collector["to"]
+    assert to_collector["ports"] == [{"port": int(port)}]
+    assert host.split(".")[1] == peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    assert {(one["port"], one["protocol"]) for one in to_names["ports"]} == {(53, "UDP"), (53, "TCP")}
 
 
 def test_a_variable_that_nothing_reads_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:

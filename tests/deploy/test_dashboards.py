@@ -22,7 +22,6 @@ RULES = sorted((REPOSITORY / "deploy" / "prometheus" / "rules").glob("*.yml"))
 NAMES = re.compile(r"\b(?:retinue|grpc_server|process|python)_\w+")
 PROMTOOL = shutil.which("promtool") or ""
 needs_promtool = pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed")
-MATCHING_IS_SERVED = (REPOSITORY / "services" / "matching" / "__main__.py").exists()
 
 
 def rules() -> Iterator[dict[str, Any]]:
@@ -63,15 +62,14 @@ def said_by(service: ServiceProcess) -> Mapping[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, set[str]]]:
-    """The names that a service of models says once it was called and, where there is one, the service of matching."""
+    """The names that each service says; classification, once it was called, also says which labels calls have."""
     log = tmp_path_factory.mktemp("live") / "service.log"
     with ServiceProcess("classification", log) as process, ClassificationClient(process.target) as client:
         client.classify(REPOSITORY / "services" / "classification" / "samples" / "seven.png")
-        models = said_by(process)
-    found = {"classification": models, "detection": models, "segmentation": models, "retinue": models}
-    if MATCHING_IS_SERVED:
-        with ServiceProcess("matching", log) as process:
-            found["matching"] = said_by(process)
+        found = {"classification": said_by(process)}
+    for service in set(SERVICES) - found.keys():
+        with ServiceProcess(service, log) as process:
+            found[service] = said_by(process)
     return found
 
 
@@ -123,24 +121,19 @@ def test_promtool_reads_every_expression_of_every_dashboard(tmp_path: Path) -> N
 def test_every_name_on_a_dashboard_is_said_by_a_running_service(live: Mapping[str, Mapping[str, set[str]]]) -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     for name, expression in dashboard_expressions():
-        if name == "matching" and not MATCHING_IS_SERVED:
-            continue
         found = names_of(expression)
-        assert found - live[name].keys() == set(), expression
+        for service in SERVICES if name == "retinue" else (name,):
+            assert found - live[service].keys() == set(), (service, expression)
         own = set(re.findall(r"\w+:\w+:\w+", expression))
         assert own - recorded == set(), expression
         assert found or own or "up{" in expression or "ALERTS{" in expression
 
 
-@pytest.mark.skipif(not MATCHING_IS_SERVED, reason="matching is not served yet")
-def test_the_dashboard_of_matching_was_compared_with_its_service(live: Mapping[str, Mapping[str, set[str]]]) -> None:
-    assert "retinue_solve_seconds_bucket" in live["matching"]
-
-
-def test_every_name_in_a_rule_is_said_by_a_running_service(live: Mapping[str, Mapping[str, set[str]]]) -> None:
+def test_every_name_in_a_rule_is_said_by_every_service(live: Mapping[str, Mapping[str, set[str]]]) -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     for rule in rules():
-        assert names_of(rule["expr"]) - live["classification"].keys() == set(), rule["expr"]
+        for service in SERVICES:
+            assert names_of(rule["expr"]) - live[service].keys() == set(), (service, rule["expr"])
         assert set(re.findall(r"\w+:\w+:\w+", rule["expr"])) - recorded == set(), rule["expr"]
 
 

@@ -64,5 +64,15 @@ def test_prometheus_scrapes_each_service(compose: dict[str, Any]) -> None:
     assert scraped == {service: [f"{service}:8080"] for service in SERVICES}
 
 
+def test_prometheus_reads_the_rules(compose: dict[str, Any]) -> None:
+    (source,) = compose["services"]["prometheus"]["configs"]
+    folder, mounted, mode = compose["services"]["prometheus"]["volumes"][0].split(":")
+    content = yaml.safe_load(compose["configs"][source["source"]]["content"])
+    assert mode == "ro"
+    assert list((REPOSITORY / folder).glob("*.yml"))
+    assert content["rule_files"] == [f"{mounted.removeprefix('/etc/prometheus/')}/*.yml"]
+    assert source["target"] == "/etc/prometheus/prometheus.yml"
+
+
 def test_no_image_floats(compose: dict[str, Any]) -> None:
     assert all(":" in one["image"] and not one["image"].endswith(":latest") for one in compose["services"].values())

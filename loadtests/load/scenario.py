@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 FOLDER = Path(__file__).with_name("scenarios")
 SERVICES = ("classification", "detection", "segmentation", "matching")
-KINDS = ("unary", "batch", "stream")
+_LARGEST_SCALE = 1000
 
 Service = Literal["classification", "detection", "segmentation", "matching"]
 Kind = Literal["unary", "batch", "stream"]
@@ -22,7 +22,7 @@ class ScenarioInvalid(Exception):
 class Table(BaseModel):
     """A table of the file; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Stage(Table):
@@ -124,7 +124,13 @@ class Scenario(Table):
         return totals[service] / sum(totals.values())
 
     def scaled(self, factor: float) -> "Scenario":
-        """Return the same scenario with stages and warm-up so many times as long, to try a soak in a minute."""
+        """Return the same scenario with stages and warm-up so many times as long, to try a soak in a minute.
+
+        Raises:
+            ScenarioInvalid: the factor is not above 0, or above 1000.
+        """
+        if not 0 < factor <= _LARGEST_SCALE:  # nor NaN
+            raise ScenarioInvalid(f"--time-scale {factor:g} is not above 0 and at most {_LARGEST_SCALE}")
         stages = tuple(stage.model_copy(update={"seconds": stage.seconds * factor}) for stage in self.load.stages)
         load = self.load.model_copy(update={"stages": stages})
         return self.model_copy(update={"load": load, "warm_up_s": self.warm_up_s * factor})

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_a_scaled_scenario_has_the_same_stages_in_less_time(tmp_path: Path) -> N
     [
         ("deadline_s = 1.0", "deadline_ms = 1.0", "deadline_ms: Extra inputs"),
         ("deadline_s = 1.0", "deadline_s = 0.0", "deadline_s: Input should be greater than 0"),
+        ("seconds = 2", "seconds = inf", "load.stages.0.seconds: Input should be a finite number"),
         ("users = 3", "rate_hz = 3", "a closed loop has users and not rate_hz"),
         ('"closed"', '"open"', "a open loop has rate_hz and not users"),
         ("unary = 3", "unary = 0", "weights are above 0"),
@@ -72,6 +74,12 @@ def test_what_cannot_be_used_is_refused_by_name(old: str, new: str, problem: str
     with pytest.raises(ScenarioInvalid) as refusal:
         read(TEXT.replace(old, new, 1), tmp_path)
     assert problem in str(refusal.value)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+def test_a_scenario_that_lasts_no_time_or_for_ever_is_refused(factor: float, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioInvalid, match="--time-scale"):
+        read(TEXT, tmp_path).scaled(factor)
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:

@@ -34,6 +34,8 @@ def write_page(report: Report, chart: Path, path: Path) -> None:
         f"<img alt='latency over throughput, and histograms' src='data:image/png;base64,{picture}'>",
         "<h2>Can the figures be believed?</h2>",
         _checks(report.agreement),
+        "<h2>What the services used after the warm-up</h2>",
+        _used(report),
         "<h2>Refused by the services</h2>",
         _rejected(report),
         "<h2>Setting</h2>",
@@ -64,6 +66,20 @@ def _calls(report: Report) -> str:
         for name, one in report.summaries.items()
     )
     return _table(header, rows)
+
+
+def _used(report: Report) -> str:
+    """Return the cores, the memory at both ends and the longest queue of each service that was read twice."""
+    rows = []
+    for service in report.scenario.mix:
+        later = [one for one in report.readings if one.service == service and one.at_s >= report.scenario.warm_up_s]
+        if len(later) > 1:
+            first, last = later[0], later[-1]
+            cores = (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
+            memory = (_number(one.resident_bytes / 2**20, 0) for one in (first, last))
+            longest = max(one.queue_length for one in later)
+            rows.append([_text(service), _number(cores, 2), *memory, _number(longest, 0)])
+    return _table(("service", "cores", "MiB at first", "MiB at last", "longest queue seen"), rows)
 
 
 def _rejected(report: Report) -> str:

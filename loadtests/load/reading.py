@@ -13,6 +13,7 @@ class Reading:
         queue_length: items that waited.
         in_flight_calls: calls being handled.
         cpu_s: CPU seconds used by all replicas so far.
+        resident_bytes: memory of all replicas.
     """
 
     at_s: float
@@ -20,3 +21,4 @@ class Reading:
     queue_length: float
     in_flight_calls: float
     cpu_s: float
+    resident_bytes: float

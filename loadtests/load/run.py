@@ -25,7 +25,7 @@ from loadtests.load.report import Report, histograms_of, summaries_of, windows_o
 from loadtests.load.scenario import Scenario, ScenarioInvalid, Service, load_scenario, scenario_names
 from loadtests.load.shape import ScenarioShape
 from loadtests.load.users import Run, users_of
-from loadtests.load.verdict import Check, agreement_checks, slo_checks
+from loadtests.load.verdict import Check, agreement_checks, memory_checks, slo_checks
 from loadtests.load.watch import ServiceWatch, assert_reachable
 from loadtests.service_process import ServiceFailed, ServiceProcess
 from retinue.client.channel import channel_options, target_uri
@@ -126,7 +126,7 @@ def _run(name: str, scenario: Scenario, targets: Mapping[Service, tuple[Sequence
         readings=watch.readings,
         histograms=histograms_of(counted),
         rejected={service: one.by_label("retinue_rejected_total", "reason") for service, one in counted.items()},
-        slo=slo_checks(scenario, run.samples),
+        slo=(*slo_checks(scenario, run.samples), *memory_checks(scenario, watch.readings)),
         agreement=(*agreement_checks(run.samples, locust_counts, calls, counted), _generator_check(run)),
     )
 

@@ -77,6 +77,9 @@ class Slo(Table):
         ge=0, le=1, description="Calls answered in full within the deadline, of all calls."
     )
     min_rate_hz: float = Field(default=0, ge=0, description="Calls answered in full per second.")
+    max_memory_growth_bytes: float | None = Field(
+        default=None, ge=0, description="Resident memory of a service at the end, above that after the warm-up."
+    )
     latency_ms: Mapping[str, LatencyTarget] = Field(default_factory=dict, description="By `service.kind`.")
 
 

@@ -1,10 +1,12 @@
 """Whether a run can be believed, and whether it met its SLO."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtests.load.exposition import Exposition
+from loadtests.load.reading import Reading
 from loadtests.load.samples import INCOMPLETE, OK, Sample, quantile, summary_of
 from loadtests.load.scenario import Scenario
 from loadtests.load.served_call import ServedCall
@@ -52,6 +54,22 @@ def slo_checks(scenario: Scenario, samples: Sequence[Sample]) -> Sequence[Check]
             if limit is not None:
                 found = quantile(latencies_ms, share)
                 checks.append(_at_most(f"{name} {label} ms", found, limit, "{:.1f}"))
+    return checks
+
+
+def memory_checks(scenario: Scenario, readings: Sequence[Reading]) -> Sequence[Check]:
+    """Return the checks of how much each service's memory grew after the warm-up; none where the SLO is silent on it.
+
+    A service that was not read twice since then has grown by nobody knows how much: NaN, and not met.
+    """
+    limit = scenario.slo.max_memory_growth_bytes
+    if limit is None:
+        return []
+    checks = []
+    for service in scenario.mix:
+        later = [one for one in readings if one.service == service and one.at_s >= scenario.warm_up_s]
+        growth = later[-1].resident_bytes - later[0].resident_bytes if len(later) > 1 else math.nan
+        checks.append(_at_most(f"{service} memory growth MiB", growth / 2**20, limit / 2**20, "{:.1f}"))
     return checks
 
 

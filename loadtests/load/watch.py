@@ -54,6 +54,7 @@ class ServiceWatch:
             queue_length=now.total("retinue_queue_length"),
             in_flight_calls=now.total("retinue_in_flight_calls"),
             cpu_s=now.total("process_cpu_seconds_total"),
+            resident_bytes=now.total("process_resident_memory_bytes"),
         )
 
 

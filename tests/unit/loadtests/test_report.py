@@ -50,7 +50,7 @@ def report_of(samples: list[Sample]) -> Report:
         facts={"callers on": "here & now"},
         summaries=summaries_of(SMOKE, samples),
         windows=windows_of(SMOKE, samples),
-        readings=[Reading(float(second), "classification", 2.0, 3.0, 1.0) for second in range(5)],
+        readings=[Reading(float(second), "classification", 2.0, 3.0, 0.5 * second, 2.0**27) for second in range(5)],
         histograms={"queue wait": {"classification": HISTOGRAM}, "batch size": {}, "inference": {}},
         rejected={"classification": {"queue_full": 2.0, "draining": 0.0}},
         slo=[Check("calls", bool(samples), "at least 1", str(len(samples)))],
@@ -84,10 +84,11 @@ def test_the_page_needs_nothing_beside_it_and_holds_every_part(samples: list[Sam
     tags = Tags()
     tags.feed(text)
     assert tags.open == []
-    assert tags.seen.count("table") == 5
+    assert tags.seen.count("table") == 6
     assert "<smoke>" not in text
     assert "here &amp; now" in text
     assert "queue_full" in text
+    assert ">0.50</td><td class=number>128</td><td class=number>128</td><td class=number>2</td>" in text
     assert "http" not in text
     (picture,) = re.findall(r"src='data:image/png;base64,([^']+)'", text)
     assert base64.b64decode(picture) == chart.read_bytes()

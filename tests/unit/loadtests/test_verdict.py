@@ -1,10 +1,11 @@
 import pytest
 
 from loadtests.load.exposition import Exposition, Key
+from loadtests.load.reading import Reading
 from loadtests.load.samples import Sample
 from loadtests.load.scenario import Scenario
 from loadtests.load.served_call import ServedCall
-from loadtests.load.verdict import agreement_checks, slo_checks
+from loadtests.load.verdict import agreement_checks, memory_checks, slo_checks
 
 NAME = "classification.unary"
 CALLS = {NAME: ServedCall(NAME, "Classify", [], lambda _request, _timeout_s: 1)}
@@ -45,6 +46,25 @@ def unmet(scenario: Scenario, samples: list[Sample]) -> list[str]:
 def agreed(samples: list[Sample], service: Exposition, locust_count: int | None = None) -> list[bool]:
     count = len(samples) if locust_count is None else locust_count
     return [check.is_met for check in agreement_checks(samples, {NAME: count}, CALLS, {"classification": service})]
+
+
+@pytest.mark.parametrize(
+    ("after_warm_up_mib", "found"),
+    [((100, 90, 104), ["met"]), ((100, 105), ["missed"]), ((100,), ["missed"]), ((), ["missed"])],
+)
+def test_memory_may_grow_so_much_after_the_warm_up(after_warm_up_mib: tuple[int, ...], found: list[str]) -> None:
+    before = Reading(0.0, "classification", 0.0, 0.0, 0.0, 0.0)
+    other = Reading(9.0, "detection", 0.0, 0.0, 0.0, 2.0**40)
+    readings = [
+        Reading(5.0 + second, "classification", 0.0, 0.0, 0.0, mib * 2.0**20)
+        for second, mib in enumerate(after_warm_up_mib)
+    ]
+    checks = memory_checks(scenario(max_memory_growth_bytes=4 * 2**20), [before, *readings, other])
+    assert ["met" if check.is_met else "missed" for check in checks] == found
+
+
+def test_memory_may_grow_where_the_slo_does_not_say() -> None:
+    assert memory_checks(scenario(), []) == []
 
 
 def test_each_part_of_the_slo_is_held_at_its_limit_and_not_beyond() -> None:

@@ -93,3 +93,10 @@ def test_the_context_holds_what_is_copied_and_nothing_secret() -> None:
 def test_scripts_are_valid_and_can_be_run(path: Path) -> None:
     assert subprocess.run(["sh", "-n", str(path)], timeout=10, check=False).returncode == 0  # noqa: S607
     assert path.stat().st_mode & 0o111
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("path", sorted(DOCKER.glob("*.sh")), ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(path: Path) -> None:
+    done = subprocess.run(["shellcheck", str(path)], capture_output=True, text=True, timeout=30, check=False)  # noqa: S607
+    assert (done.returncode, done.stdout) == (0, "")

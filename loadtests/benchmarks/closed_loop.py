@@ -92,8 +92,10 @@ def run_load(target: str, method: str, message: Path, in_flight: int, seconds: f
     """Return the result of a load run in a process of its own."""
     arguments = [target, method, str(message), str(in_flight), str(seconds)]
     command = [sys.executable, "-m", "loadtests.benchmarks.closed_loop", *arguments]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return LoadResult(**json.loads(output))
+    finished = subprocess.run(command, check=False, capture_output=True, text=True)
+    if finished.returncode:
+        raise RuntimeError(f"the load failed: {finished.stderr.strip()[-2000:]}")
+    return LoadResult(**json.loads(finished.stdout))
 
 
 def main() -> None:

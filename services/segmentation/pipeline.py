@@ -36,7 +36,7 @@ from services.segmentation.things import class_sums, foreground_of, split, thing
 
 _WARM_UP_SIDE_PX = 128
 _ANY = SegmentationOptions(thresholds=(), score_threshold=0.0, min_area_px=0, max_instances=9)
-_BAND_PIXELS = 1 << 20  # of maps that are scaled to the size of the picture at a time
+_BAND_PIXELS = 1 << 17  # of maps that are worked on at a time: of a few classes they stay in the second cache
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
@@ -123,10 +123,11 @@ class SegmentationPipeline:
         size = item.view.size
         found = None if self._splitting is None else self._found(logits, guide, item, self._splitting)
         if item.is_blended:
-            probabilities = np.ascontiguousarray(self._probabilities(logits).transpose(1, 2, 0))
+            bands = [self._probabilities(band).transpose(1, 2, 0) for band in _bands(logits, size)]
+            probabilities = np.ascontiguousarray(np.concatenate(bands))
             return Segmentation(self.manifest, np.empty((0, 0), np.uint8), found, probabilities)
-        bands = [self._codes(band, item.options) for band in _bands(logits, size)]
-        return Segmentation(self.manifest, bands[0] if len(bands) == 1 else np.concatenate(bands), found)
+        codes = np.concatenate([self._codes(band, item.options) for band in _bands(logits, size)])
+        return Segmentation(self.manifest, codes, found)
 
     def _codes(self, logits: Floats, options: SegmentationOptions) -> Codes:
         if options.is_exclusive:
@@ -136,28 +137,23 @@ class SegmentationPipeline:
     def _found(self, logits: Floats, guide: Floats | None, item: SegmentationItem, splitting: Splitting) -> Found:
         """Return the single things, found at the size of the picture."""
         size = item.view.size
-        bands = _bands(logits, size)
-        foreground = np.concatenate([foreground_of(self._probabilities(band)) for band in bands])
+        foreground = np.concatenate([foreground_of(self._probabilities(band)) for band in _bands(logits, size)])
         if guide is not None:
-            guide = np.concatenate([band[0] for band in _bands(guide[None], size)])
-            if splitting.method == "boundary":
-                guide = _sigmoid(guide)
+            is_logit = splitting.method == "boundary"
+            bands = (band[0] for band in _bands(guide[None], size))
+            guide = np.concatenate([_sigmoid(band) if is_logit else band for band in bands])
         label_map = _label_map(foreground, guide, item, splitting)
-        sums = np.zeros((int(label_map.max(initial=0)), len(logits) + 1))
-        top = 0
-        for band in _bands(logits, size):
-            own = class_sums(label_map[top : top + band.shape[1]], self._probabilities(band))
-            sums[: len(own)] += own
-            top += band.shape[1]
+        sums = class_sums(label_map, (self._probabilities(band) for band in _bands(logits, size)))
         return Found(label_map if item.core is None else label_map[item.core], sums)
 
     def _probabilities(self, logits: Floats) -> Floats:
         if self.manifest.output.activation == "sigmoid":
             return _sigmoid(logits)
         with np.errstate(over="ignore"):  # the largest and the least number of all differ by infinity
-            shifted: Floats = np.exp(logits - logits.max(axis=0))
-        shifted /= shifted.sum(axis=0)
-        return shifted
+            weights: Floats = logits - logits.max(axis=0)
+        np.exp(weights, out=weights)
+        weights /= weights.sum(axis=0)
+        return weights
 
     def _ready_operations(self) -> None:
         """Load, or compile, what comes after the graph, so that no caller waits for it."""
@@ -169,7 +165,7 @@ class SegmentationPipeline:
         if self._splitting is not None:
             guide = None if self._splitting.guide is None else 1 - spot
             found = split(spot, guide, self._splitting, 0)
-            for thing in things_of(Found(found, class_sums(found, np.stack([1 - spot, spot]))), _ANY):
+            for thing in things_of(Found(found, class_sums(found, [np.stack([1 - spot, spot])])), _ANY):
                 rle_encode_crop(thing.crop.mask, 0, 0, 8, 8)
             SeamMerger().add(plan_tiles(8, 8, 8)[0], found)
 
@@ -229,14 +225,14 @@ def _seen(core: slice, size: int) -> slice:
 
 def _bands(maps: Floats, size: Size) -> Iterator[Floats]:
     """Yield maps [layers, height, width] at the size of the picture, so many rows at a time that memory stays small."""
-    if maps.shape[1:] == size:
-        yield maps
-        return
     height, width = size
     step = max(1, _BAND_PIXELS // width)
     for top in range(0, height, step):
         rows = (top, min(top + step, height))
-        yield np.stack([resize_bilinear(layer[..., None], height, width, rows=rows)[..., 0] for layer in maps])
+        if maps.shape[1:] == size:
+            yield maps[:, slice(*rows)]
+        else:
+            yield np.stack([resize_bilinear(layer[..., None], height, width, rows=rows)[..., 0] for layer in maps])
 
 
 def _sigmoid(logits: Floats) -> Floats:

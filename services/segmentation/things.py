@@ -1,8 +1,17 @@
 """From the maps of a model to single things, each with a class and a score."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from retinue.ops import MaskCrop, MergedInstance, instance_properties, label_map_to_instances, split_instances
+from retinue.ops import (
+    MaskCrop,
+    MergedInstance,
+    instance_properties,
+    instance_sums,
+    label_map_to_instances,
+    split_instances,
+)
 from retinue.runtime.segmentation_manifest import Splitting
 from services.segmentation.segmentations import Floats, Found, Labels, SegmentationOptions, Sums, Thing
 
@@ -35,23 +44,24 @@ def split(foreground: Floats, guide: Floats | None, splitting: Splitting, min_ar
     )
 
 
-def class_sums(label_map: Labels, probabilities: Floats) -> Sums:
+def class_sums(label_map: Labels, bands: Iterable[Floats]) -> Sums:
     """Return what is said of each thing: the sum of each class's probability over it, and its pixels.
 
     Args:
         label_map: ids from 1 up, [height, width].
-        probabilities: [classes, height, width].
+        bands: probabilities [classes, rows, width], from the top down.
 
     Returns:
         float64 [highest id, classes + 1].
     """
-    places = np.flatnonzero(label_map)
-    owners = label_map.ravel()[places] - 1
-    count = int(owners.max()) + 1 if len(owners) else 0
-    sums = np.empty((count, len(probabilities) + 1))
-    for class_id, layer in enumerate(probabilities):
-        sums[:, class_id] = np.bincount(owners, layer.ravel()[places], minlength=count)
-    sums[:, -1] = np.bincount(owners, minlength=count)
+    sums = np.zeros((0, 0))
+    count, top = int(label_map.max(initial=0)), 0
+    for band in bands:
+        if not top:
+            sums = np.zeros((count, len(band) + 1))
+        ids, own = instance_sums(label_map[top : top + band.shape[1]], band)
+        sums[ids - 1] += own
+        top += band.shape[1]
     return sums
 
 

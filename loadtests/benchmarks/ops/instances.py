@@ -16,6 +16,7 @@ from retinue.ops import (
     connected_components,
     instance_contours,
     instance_properties,
+    instance_sums,
     instances_to_label_map,
     label_map_to_instances,
     merge_across_seams,
@@ -83,6 +84,13 @@ def cases() -> Iterator[Case | MemoryCase]:
         target=5,
         rival="skimage",
         note="cv2 labels first",
+    )
+    layers = np.stack([elevation] * 4).astype(np.float32)
+    yield Case(
+        f"instance_sums 4 layers {SIDE}²",
+        lambda: instance_sums(labels, layers),
+        {"scipy": lambda: [ndimage.sum_labels(layer, labels, ids) for layer in layers]},
+        target=5,
     )
     yield Case(
         f"fill_holes {SIDE}²", lambda: fill_holes(mask), {"scipy": lambda: ndimage.binary_fill_holes(mask)}, target=5

@@ -39,6 +39,7 @@ from .instance_metrics import aggregated_jaccard as aggregated_jaccard
 from .instance_metrics import aggregated_jaccard_plus as aggregated_jaccard_plus
 from .instance_metrics import match_instances as match_instances
 from .instance_metrics import panoptic_quality as panoptic_quality
+from .instance_sums import instance_sums as instance_sums
 from .instances import InstanceProperties as InstanceProperties
 from .instances import fill_holes as fill_holes
 from .instances import instance_properties as instance_properties

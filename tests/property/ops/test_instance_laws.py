@@ -16,6 +16,7 @@ from retinue.ops import (
     connected_components,
     instance_contours,
     instance_properties,
+    instance_sums,
     instances_to_label_map,
     label_map_to_instances,
     relabel_sequential,
@@ -45,6 +46,18 @@ def test_properties_are_those_of_each_mask(label_map: NDArray[np.int32]) -> None
         assert found.areas[row] == len(y)
         assert found.boxes[row].tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
         np.testing.assert_allclose(found.centroids[row], [x.mean(), y.mean()], rtol=1e-15)  # the order of the sum
+
+
+@given(any_label_maps, st.integers(0, 3), st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_sums_are_those_of_each_mask(label_map: NDArray[np.int32], count: int, dtype: Any, seed: int) -> None:
+    layers = np.random.default_rng(seed).normal(size=(count, *label_map.shape)).astype(dtype)
+    ids, sums = instance_sums(label_map, layers)
+    assert ids.tolist() == [int(label) for label in np.unique(label_map) if label]
+    for label, own in zip(ids, sums, strict=True):
+        mask = label_map == label
+        expected = [*(layer[mask].sum(dtype=np.float64) for layer in layers), mask.sum()]
+        np.testing.assert_allclose(own, expected, rtol=1e-12, atol=1e-12)  # the order of the sum
 
 
 @given(few_ids)

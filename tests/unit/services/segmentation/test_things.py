@@ -35,7 +35,7 @@ def some_probabilities(height: int = 9, width: int = 12, seed: int = 1) -> Float
 
 
 def found_of(labels: NDArray[np.int32], probabilities: Floats) -> Found:
-    return Found(labels, class_sums(labels, probabilities))
+    return Found(labels, class_sums(labels, [probabilities]))
 
 
 def test_foreground_is_all_but_the_first_class() -> None:
@@ -45,7 +45,7 @@ def test_foreground_is_all_but_the_first_class() -> None:
 
 def test_sums_are_those_of_each_class_over_each_thing() -> None:
     labels, probabilities = some_map(), some_probabilities()
-    sums = class_sums(labels, probabilities)
+    sums = class_sums(labels, [probabilities])
     assert sums.shape == (5, 4)
     for label in range(1, 6):
         is_of = labels == label
@@ -53,9 +53,15 @@ def test_sums_are_those_of_each_class_over_each_thing() -> None:
         assert sums[label - 1, 3] == is_of.sum()
 
 
+def test_sums_over_bands_are_those_over_all() -> None:
+    labels, probabilities = some_map(), some_probabilities()
+    bands = [probabilities[:, top : top + 4] for top in (0, 4, 8)]
+    assert_allclose(class_sums(labels, bands), class_sums(labels, [probabilities]), rtol=1e-12)
+
+
 def test_without_things_there_are_no_sums() -> None:
     nothing = np.zeros((3, 4), np.int32)
-    sums = class_sums(nothing, some_probabilities(3, 4))
+    sums = class_sums(nothing, [some_probabilities(3, 4)])
     assert sums.shape == (0, 4)
     assert things_of(Found(nothing, sums), options_with()) == []
 
@@ -159,7 +165,7 @@ def test_a_thing_put_together_across_a_seam_is_as_if_it_had_been_seen_at_once() 
 
     for x in (0, 4):
         own = labels[:, x : x + 6].copy()
-        assert merger.add(Place(x), own, class_sums(own, probabilities[:, :, x : x + 6])) == []
+        assert merger.add(Place(x), own, class_sums(own, [probabilities[:, :, x : x + 6]])) == []
     (merged,) = merger.finish()
     thing = thing_of(merged)
     (whole,) = things_of(found_of(labels, probabilities), options_with())

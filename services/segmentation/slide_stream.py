@@ -12,6 +12,7 @@ from retinue.ops import MergedInstance
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import InvalidInput, LimitExceeded
 from retinue.runtime.picture import PictureLimits
+from retinue.runtime.segmentation_manifest import InstanceManifest
 from retinue.segmentation.v1 import segmentation_pb2 as pb
 from retinue.serving.wire import model_ref_of, picture_of, timings_of
 from services.segmentation.messages import class_map_png, class_regions, slide_instance_of
@@ -162,4 +163,5 @@ class SlideStream:
             instance_count=int(self._instance_counts.sum()),
             model=model_ref_of(self._engine.manifest),
             timings=timings_of(timings),
+            is_semantic_only=not isinstance(self._engine.manifest, InstanceManifest),
         )

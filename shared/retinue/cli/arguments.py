@@ -92,7 +92,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slide",
         metavar="FILE.tif",
-        help="in place of pictures a TIFF of any size; writes <name>-instances.tif and .csv into --out, or here",
+        help="in place of pictures a TIFF of any size; writes <name>-classes and -instances, .tif and .csv, to --out",
     )
     parser.add_argument("--threshold", type=share, metavar="X", help="pixels from this probability on, 0 to 1")
     parser.add_argument("--min-area", type=pixels, metavar="PX", help="leave out instances of fewer pixels")

@@ -1,16 +1,18 @@
-"""`retinue segment --slide`: a TIFF that fits nowhere becomes a label image and a CSV of its instances."""
+"""`retinue segment --slide`: a TIFF that fits nowhere becomes label images and CSVs of its classes and instances."""
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from retinue.cli.class_csv import ENDING as CLASSES_ENDING
+from retinue.cli.class_csv import write_class_csv
 from retinue.cli.fresh_names import FreshNames
 from retinue.cli.instance_csv import ENDING, InstanceCsv
 from retinue.cli.label_image import TILE_SIDE, LabelImage
@@ -25,13 +27,24 @@ from retinue.client.segmentation import SegmentationClient
 from retinue.client.segmentation_request import SegmentKeywords
 from retinue.client.slide_answer import SegmentedTile, SlideInstances, SlideSummary
 
-_LABELS_ENDING = "-instances.tif"
+CLASS_IMAGE_ENDING = "-classes.tif"
+LABELS_ENDING = "-instances.tif"
+
+_KEYS = {
+    CLASS_IMAGE_ENDING: "class_image",
+    CLASSES_ENDING: "class_csv",
+    LABELS_ENDING: "label_image",
+    ENDING: "csv",
+}
+"""What is written, by its ending, and how JSON calls it."""
 _PART = ".part"  # files get their names when they are whole
 _STREAM_TIMEOUT_S = 7 * 86400.0
 
 
 def run_slide(arguments: argparse.Namespace, keywords: SegmentKeywords) -> int:
-    """Segment a slide, write its label image and its instances, print its classes and return 0.
+    """Segment a slide, write its classes and its instances, print its classes and return 0.
+
+    A model that tells classes only has no files of instances, and ``csv`` is then for its classes.
 
     Args:
         arguments: ``slide``, ``server``, ``timeout_s``, ``out``, ``csv`` and ``json`` are looked at.
@@ -43,41 +56,55 @@ def run_slide(arguments: argparse.Namespace, keywords: SegmentKeywords) -> int:
     path = Path(arguments.slide)
     with SlideFile(path) as slide:
         names = FreshNames(arguments.out or Path(), [path], option="--out")
-        labels_path = names.place(path, _LABELS_ENDING)
-        csv_path = _csv_path(arguments.csv, path) or names.place(path, ENDING)
-        parts = {labels_path: _part(labels_path), csv_path: _part(csv_path)}
+        files = {ending: names.place(path, ending) for ending in _KEYS}
+        files[ENDING] = _csv_path(arguments.csv, path, ENDING) or files[ENDING]
+        parts = {_part(file) for file in files.values()}
         try:
             with (
                 muted_libraries(),
                 _progress(arguments) as progress,
-                InstanceCsv(str(parts[csv_path]), [path]) as rows,
-                LabelImage(labels_path.parent, slide.width, slide.height) as labels,
+                InstanceCsv(str(_part(files[ENDING])), [path]) as rows,
+                LabelImage(files[LABELS_ENDING].parent, slide.width, slide.height) as labels,
+                ExitStack() as stack,
             ):
-                summary = _Run(slide, rows, labels, progress).run(arguments, keywords)
-                saving = progress.add_task("writing", total=-(-slide.height // TILE_SIDE))
-                labels.save(parts[labels_path], lambda: progress.advance(saving))
-            for final, part in parts.items():
-                part.replace(final)
+                summary, classes = _Run(slide, rows, labels, progress, stack).run(arguments, keywords)
+                if summary.is_semantic_only:
+                    class_csv = _csv_path(arguments.csv, path, CLASSES_ENDING) or files[CLASSES_ENDING]
+                    files = {CLASS_IMAGE_ENDING: files[CLASS_IMAGE_ENDING], CLASSES_ENDING: class_csv}
+                    parts.add(_part(class_csv))
+                images = {CLASS_IMAGE_ENDING: classes, LABELS_ENDING: labels}
+                written = [ending for ending in images if ending in files]
+                saving = progress.add_task("writing", total=len(written) * -(-slide.height // TILE_SIDE))
+                for ending in written:
+                    images[ending].save(_part(files[ending]), lambda: progress.advance(saving))
+            # Now that the rows of instances are closed: they may be a part of the same name.
+            write_class_csv(_part(files[CLASSES_ENDING]), path, summary.classes, slide.width * slide.height)
+            for file in files.values():
+                _part(file).replace(file)
         except OSError as error:
-            raise Refused(f"{error.filename or labels_path}: {error.strerror}", exit_code=1) from error
+            raise Refused(f"{error.filename or files[CLASS_IMAGE_ENDING]}: {error.strerror}", exit_code=1) from error
         finally:
-            for part in parts.values():
+            for part in parts:
                 part.unlink(missing_ok=True)
-    _tell(arguments, slide, summary, (labels_path, csv_path))
+    _tell(arguments, slide, summary, files)
     return 0
 
 
 class _Run:
     """One slide on its way through a service."""
 
-    def __init__(self, slide: SlideFile, rows: InstanceCsv, labels: LabelImage, progress: Progress) -> None:
+    def __init__(
+        self, slide: SlideFile, rows: InstanceCsv, labels: LabelImage, progress: Progress, stack: ExitStack
+    ) -> None:
         self._slide = slide
         self._rows = rows
         self._labels = labels
         self._progress = progress
+        self._stack = stack
+        self._classes: LabelImage | None = None
 
-    def run(self, arguments: argparse.Namespace, keywords: SegmentKeywords) -> SlideSummary:
-        """Return the summary, when everything is painted and told."""
+    def run(self, arguments: argparse.Namespace, keywords: SegmentKeywords) -> tuple[SlideSummary, LabelImage]:
+        """Return the summary and the image of classes, when everything is painted and told."""
         task = self._progress.add_task("segmenting", total=self._slide.geometry.tile_count)
         summary: SlideSummary | None = None
         with _client(arguments) as client:
@@ -86,11 +113,12 @@ class _Run:
                     self._slide.tiles(),
                     self._slide.geometry,
                     image_id=image_id_of(self._slide.path)[:MAX_ID_CHARACTERS],
-                    **(keywords | SegmentKeywords(class_map="none", instance_masks="rle")),
+                    **(keywords | SegmentKeywords(class_map="rle", instance_masks="rle")),
                 )
                 for event in events:
                     match event:
                         case SegmentedTile():
+                            self._lay(event)
                             self._progress.advance(task)
                         case SlideInstances():
                             self._take(event)
@@ -100,9 +128,16 @@ class _Run:
                 raise Refused(f"{arguments.server}: {failure}", exit_code=1) from failure
             except ValueError as error:
                 raise Refused(str(error)) from error
-        if summary is None:
-            raise Refused(f"{arguments.server}: there was no summary", exit_code=1)
-        return summary
+        if summary is None or self._classes is None:
+            raise Refused(f"{arguments.server}: there was no {'tile' if summary else 'summary'}", exit_code=1)
+        return summary, self._classes
+
+    def _lay(self, tile: SegmentedTile) -> None:
+        pixels = tile.class_map
+        if self._classes is None:  # how many classes there are, and so how wide a pixel is, the first tile says
+            image = LabelImage(self._labels.folder, self._slide.width, self._slide.height, pixels.dtype)
+            self._classes = self._stack.enter_context(image)
+        self._classes.put(tile.x, tile.y, pixels)
 
     def _take(self, event: SlideInstances) -> None:
         for one in event.instances:
@@ -110,12 +145,12 @@ class _Run:
         self._rows.write(self._slide.path, ((one.number, one) for one in event.instances))
 
 
-def _csv_path(target: str | None, slide: Path) -> Path | None:
+def _csv_path(target: str | None, slide: Path, ending: str) -> Path | None:
     """Return the file that ``--csv`` means; None where it says nothing."""
     if target is None:
         return None
     if target.endswith("/") or Path(target).is_dir():
-        return FreshNames(Path(target), [slide], option="--csv").place(slide, ENDING)
+        return FreshNames(Path(target), [slide], option="--csv").place(slide, ending)
     if Path(target).resolve() == slide.resolve():
         raise Refused(f"--csv {target}: it is the slide")
     return Path(target)
@@ -134,9 +169,8 @@ def _client(arguments: argparse.Namespace) -> SegmentationClient:
         raise Refused(f"--server: {error}") from error
 
 
-def _tell(arguments: argparse.Namespace, slide: SlideFile, summary: SlideSummary, written: tuple[Path, Path]) -> None:
+def _tell(arguments: argparse.Namespace, slide: SlideFile, summary: SlideSummary, files: Mapping[str, Path]) -> None:
     """Print what was found and where it is."""
-    labels_path, csv_path = written
     if arguments.json:
         content = {
             "file": str(slide.path),
@@ -152,14 +186,15 @@ def _tell(arguments: argparse.Namespace, slide: SlideFile, summary: SlideSummary
                 for one in summary.classes
             ],
             "instance_count": summary.instance_count,
-            "label_image": str(labels_path),
-            "csv": str(csv_path),
+            **{_KEYS[ending]: str(file) for ending, file in files.items()},
             "model": {"name": summary.model_name, "version": summary.model_version},
         }
         sys.stdout.write(json.dumps(content) + "\n")
         return
     console = stdout_console()
-    head = Text().append_text(plain(str(slide.path), style="bold")).append(f"  {summary.instance_count} instances")
+    head = Text().append_text(plain(str(slide.path), style="bold"))
+    if not summary.is_semantic_only:
+        head.append(f"  {summary.instance_count} instances")
     console.print(head, overflow="fold")
     pixel_count = slide.width * slide.height
     console.print(
@@ -167,7 +202,7 @@ def _tell(arguments: argparse.Namespace, slide: SlideFile, summary: SlideSummary
             [(one.label, one.pixel_count, one.pixel_count / pixel_count, one.instance_count) for one in summary.classes]
         )
     )
-    for path in written:
+    for path in files.values():
         console.print(plain(str(path)), overflow="fold")
 
 

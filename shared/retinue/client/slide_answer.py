@@ -116,6 +116,7 @@ class SlideSummary:
         model_name: the model that answered.
         model_version: its version.
         timings: where the time went, summed over the tiles.
+        is_semantic_only: whether the model tells classes only: then there are no instances, whatever is on the slide.
     """
 
     image_id: str
@@ -125,6 +126,7 @@ class SlideSummary:
     model_name: str
     model_version: str
     timings: Timings
+    is_semantic_only: bool = False
 
 
 SlideEvent = SegmentedTile | SlideInstances | SlideSummary
@@ -180,4 +182,5 @@ def _read_summary(summary: segmentation_pb2.SlideSummary) -> SlideSummary:
         model_name=summary.model.name,
         model_version=summary.model.version,
         timings=read_timings(summary.timings),
+        is_semantic_only=summary.is_semantic_only,
     )

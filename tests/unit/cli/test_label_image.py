@@ -65,6 +65,27 @@ def test_a_mask_outside_is_refused(tmp_path: Path, x: int, y: int) -> None:
         image.paint(x, y, np.ones((3, 3), np.bool_), 5)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiles_are_laid_side_by_side(tmp_path: Path, dtype: type) -> None:
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (300, 270), dtype)
+    with LabelImage(tmp_path, 270, 300, dtype) as image:
+        for y in range(0, 300, 100):
+            for x in range(0, 270, 90):
+                image.put(x, y, pixels[y : y + 100, x : x + 90])
+        image.save(tmp_path / "labels.tif", lambda: None)
+    found = tifffile.imread(tmp_path / "labels.tif")
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, pixels)
+
+
+def test_a_tile_outside_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with LabelImage(tmp_path, 10, 10, np.uint8) as image:
+        with pytest.raises(ValueError, match="tile x=8, y=0 does not lie"):
+            image.put(8, 0, np.zeros((3, 3), np.uint8))
+        with pytest.raises(ValueError, match="is of uint16, those before of uint8"):
+            image.put(0, 0, np.zeros((3, 3), np.uint16))
+
+
 def test_an_empty_mask_is_nothing(tmp_path: Path) -> None:
     with LabelImage(tmp_path, 10, 10) as image:
         image.paint(0, 0, np.zeros((3, 3), np.bool_), 5)

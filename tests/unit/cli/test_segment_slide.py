@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from retinue.cli.main import main
 from retinue.cli.slide_file import TILE_HEIGHT, TILE_WIDTH
 from retinue.segmentation.v1 import segmentation_pb2 as pb
-from tests.unit.client.scripted_segmentation import RunningSegmentation, slide_answers, slide_instance, things
+from tests.unit.client.scripted_segmentation import (
+    CLASS_OF,
+    RunningSegmentation,
+    slide_answers,
+    slide_instance,
+    things,
+)
 
 HEIGHT, WIDTH = 300, 1100
 
@@ -59,10 +65,16 @@ def test_a_slide_becomes_a_label_image_and_rows(
         ["background", "329630", "99.89%", "0"],
         ["coin", "330", "0.10%", "2"],
         ["token", "40", "0.01%", "1"],
+        [str(out / "slide-classes.tif")],
+        [str(out / "slide-classes.csv")],
         [str(out / "slide-instances.tif")],
         [str(out / "slide-instances.csv")],
     ]
-    assert sorted(path.name for path in out.iterdir()) == ["slide-instances.csv", "slide-instances.tif"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("slide-classes.csv", "slide-classes.tif"),
+        *("slide-instances.csv", "slide-instances.tif"),
+    ]
+    assert_the_classes_are_there(slide, out / "slide-classes.tif", out / "slide-classes.csv")
     with tifffile.TiffFile(out / "slide-instances.tif") as file:
         assert (file.pages.first.dtype, file.pages.first.is_tiled) == (np.dtype(np.int32), True)
     np.testing.assert_array_equal(tifffile.imread(out / "slide-instances.tif"), label_map())
@@ -83,6 +95,96 @@ def test_a_slide_becomes_a_label_image_and_rows(
     }
 
 
+def assert_the_classes_are_there(slide: Path, image: Path, table: Path) -> None:
+    with tifffile.TiffFile(image) as file:
+        assert (file.pages.first.dtype, file.pages.first.is_tiled) == (np.dtype(np.uint8), True)
+    np.testing.assert_array_equal(tifffile.imread(image), np.array(CLASS_OF)[label_map()])
+    found = rows(table)
+    assert [(row["label_id"], row["label"], row["area_px"]) for row in found] == [
+        ("0", "background", "329630"),
+        ("1", "coin", "330"),
+        ("2", "token", "40"),
+    ]
+    assert found[1] == {
+        "file": str(slide),
+        "label_id": "1",
+        "label": "coin",
+        "area_px": "330",
+        "share": "0.001000",
+        "instance_count": found[1]["instance_count"],
+        "instance_area_px": found[1]["instance_area_px"],
+    }
+
+
+def _semantic(start: pb.SlideStart, tiles: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
+    """Say what `label_map` says, and nothing of its things."""
+    for response in slide_answers(start, tiles, label_map()):
+        if response.HasField("summary"):
+            response.summary.is_semantic_only = True
+            response.summary.instance_count = 0
+            for one in response.summary.classes:
+                one.instance_count = one.instance_area_px = 0
+        if not response.HasField("instances"):
+            yield response
+
+
+def test_a_model_of_classes_only_writes_those(
+    slide: Path, served_segmentation: RunningSegmentation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served_segmentation.service.on_slide = _semantic
+    out = tmp_path / "out"
+    command = ["segment", "--slide", str(slide), "--out", str(out), "--server", served_segmentation.address]
+    assert main(command) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["slide-classes.csv", "slide-classes.tif"]
+    assert_the_classes_are_there(slide, out / "slide-classes.tif", out / "slide-classes.csv")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == [str(slide)]
+    assert lines[2:] == [
+        ["background", "329630", "99.89%", "0"],
+        ["coin", "330", "0.10%", "0"],
+        ["token", "40", "0.01%", "0"],
+        [str(out / "slide-classes.tif")],
+        [str(out / "slide-classes.csv")],
+    ]
+
+
+@pytest.mark.parametrize(("target", "name"), [("all.csv", "all.csv"), ("rows/", "rows/slide-classes.csv")])
+def test_the_classes_may_go_elsewhere_where_there_are_no_instances(
+    slide: Path,
+    served_segmentation: RunningSegmentation,
+    tmp_path: Path,
+    target: str,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    served_segmentation.service.on_slide = _semantic
+    out = tmp_path / "out"
+    command = ["segment", "--slide", str(slide), "--out", str(out), "--server", served_segmentation.address]
+    assert main([*command, "--json", "--csv", f"{tmp_path}/{target}"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["class_image"], told["class_csv"]) == (str(out / "slide-classes.tif"), str(tmp_path / name))
+    assert not {"label_image", "csv"} & set(told)
+    assert [path.name for path in out.iterdir()] == ["slide-classes.tif"]
+    assert [path.name for path in (tmp_path / name).parent.glob("*.csv*")] == [Path(name).name]
+    assert_the_classes_are_there(slide, out / "slide-classes.tif", tmp_path / name)
+
+
+def test_more_classes_than_a_byte_holds_make_wider_pixels(
+    slide: Path, served_segmentation: RunningSegmentation, tmp_path: Path
+) -> None:
+    def many(start: pb.SlideStart, tiles: Iterator[Any], _: grpc.ServicerContext) -> Iterator[Any]:
+        for response in slide_answers(start, tiles, label_map()):
+            for class_id in range(3, 300) if response.HasField("tile") else ():
+                region = response.tile.classes.add()
+                region.label.id = class_id
+            yield response
+
+    served_segmentation.service.on_slide = many
+    command = ["segment", "--slide", str(slide), "--out", str(tmp_path), "--server", served_segmentation.address]
+    assert main(command) == 0
+    assert tifffile.imread(tmp_path / "slide-classes.tif").dtype == np.uint16
+
+
 def test_pixels_and_options_reach_the_service(
     slide: Path, served_segmentation: RunningSegmentation, tmp_path: Path
 ) -> None:
@@ -97,7 +199,7 @@ def test_pixels_and_options_reach_the_service(
     assert start.start.options == pb.SegmentationOptions(
         mask_threshold=0.5,
         min_area_px=5,
-        class_map_encoding=pb.CLASS_MAP_ENCODING_NONE,
+        class_map_encoding=pb.CLASS_MAP_ENCODING_RLE,
         instance_encoding=start.start.options.instance_encoding,
         tiling=pb.SegmentationTiling(tile_size_px=640, overlap_px=64),
     )
@@ -128,7 +230,7 @@ def test_the_rows_may_go_elsewhere_and_json_says_where(
             "instance_count": 2,
             "instance_area_px": 330,
         }
-        assert Path(told["label_image"]).exists()
+        assert all(Path(told[key]).exists() for key in ("label_image", "class_image", "class_csv"))
 
 
 @pytest.mark.parametrize("name", ["slide.tif", "slide-instances.tif"])
@@ -159,9 +261,25 @@ def _outside(_start: pb.SlideStart, _tiles: Iterator[Any], _context: grpc.Servic
     yield pb.SegmentStreamResponse(instances=pb.SlideInstances(instances=[one]))
 
 
+def _beside(start: pb.SlideStart, tiles: Iterator[Any], _context: grpc.ServicerContext) -> Iterator[Any]:
+    for response in slide_answers(start, tiles, label_map()):
+        if response.HasField("tile"):
+            response.tile.x += 200
+        yield response
+
+
+def _empty(start: pb.SlideStart, tiles: Iterator[Any], _context: grpc.ServicerContext) -> Iterator[Any]:
+    return (one for one in slide_answers(start, tiles, label_map()) if not one.HasField("tile"))
+
+
 @pytest.mark.parametrize(
     ("on_slide", "problem"),
-    [(_refusing, "more than 2 instances"), (_outside, "instance 1 does not lie in the picture")],
+    [
+        (_refusing, "more than 2 instances"),
+        (_outside, "instance 1 does not lie in the picture"),
+        (_beside, "tile x=200, y=0 does not lie in the picture"),
+        (_empty, "there was no tile"),
+    ],
 )
 def test_a_failed_slide_is_one_line_and_leaves_nothing_behind(
     slide: Path,

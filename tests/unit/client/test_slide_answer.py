@@ -74,6 +74,7 @@ def test_the_summary_tells_all_classes() -> None:
         "2",
     )
     assert summary.timings.infer_s == 2.0
+    assert not summary.is_semantic_only
 
 
 def test_a_kind_of_message_that_is_not_known_is_passed_over() -> None:

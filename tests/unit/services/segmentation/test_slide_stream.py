@@ -149,6 +149,8 @@ def test_a_semantic_slide_has_no_instances(stub: Any) -> None:
     assert_array_equal(found.codes, EXPECTED)
     assert found.instances == []
     assert found.summary.instance_count == 0
+    assert found.summary.is_semantic_only
+    assert not streamed(stub, stream_of(DISCS)).summary.is_semantic_only
 
 
 def test_with_thresholds_a_pixel_counts_for_each_of_its_classes(stub: Any) -> None:

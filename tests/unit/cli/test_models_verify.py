@@ -118,7 +118,8 @@ def test_verify_without_onnx_runtime_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_package(tmp_path)
-    monkeypatch.delitem(sys.modules, "retinue.runtime.onnx_backend", raising=False)
+    for module in ("onnx_backend", "onnx_runtime"):
+        monkeypatch.delitem(sys.modules, f"retinue.runtime.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # which makes importing it fail
     assert main(["models", "verify", "--root", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (

@@ -48,6 +48,8 @@ class MatchingWork:
         self._servicer = MatchingServicer(solver, metrics, settings.limits)
         self.tensor_models = AssignModels(AssignModel(solver, metrics, settings.limits.max_cell_count))
 
+    keeper = None  # nothing to load or unload
+
     @property
     def is_ready(self) -> bool:
         """Whether the kernels are warm."""
@@ -62,10 +64,11 @@ class MatchingWork:
         """Add the servicer to a server."""
         matching_pb2_grpc.add_MatchingServiceServicer_to_server(self._servicer, server)
 
-    def load(self) -> None:
+    def load(self) -> bool:
         """Load or compile the kernels."""
         warm_up()
         self.tensor_models.is_ready = True
+        return True
 
     def loads(self) -> Sequence[Load]:
         """Return how many large problems wait, of any kind."""

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from retinue.runtime.models import ModelState, ModelStatus
 from retinue.serving.metrics import Load, Metrics
 from retinue.serving.status import POSSIBLE_CODES
 
@@ -23,6 +24,8 @@ CLOSED_LABELS = {
     "version",
     "backend",
     "problem",
+    "state",
+    "outcome",
 }
 BASE_UNITS = {"seconds", "bytes"}
 OTHER_UNITS = re.compile(r"_(ms|us|ns|milliseconds|microseconds|minutes|hours|kb|mb|kib|mib|percent|second|byte)(_|$)")
@@ -47,7 +50,9 @@ def documented() -> dict[Metric, str]:
 @pytest.fixture(scope="module")
 def registry() -> CollectorRegistry:
     registry = CollectorRegistry()
-    Metrics(registry).observe_load(lambda: [Load("digits", "1", "cpu", 3)], lambda: 2)
+    metrics = Metrics(registry)
+    metrics.observe_load(lambda: [Load("digits", "1", "cpu", 3)], lambda: 2)
+    metrics.observe_models(lambda: [ModelStatus("digits", "1", ModelState.READY)], lambda: 0)
     return registry
 
 

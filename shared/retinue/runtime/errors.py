@@ -63,6 +63,18 @@ class ModelNotReady(RetinueError):
     reason = "MODEL_NOT_READY"
 
 
+class LoadFailed(RetinueError):
+    """A model that was to be loaded cannot be; whatever was served before still is."""
+
+    reason = "LOAD_FAILED"
+
+
+class NotAllowed(RetinueError):
+    """The caller may not do that."""
+
+    reason = "NOT_ALLOWED"
+
+
 class NotSupported(RetinueError):
     """The model lacks what was asked of it."""
 

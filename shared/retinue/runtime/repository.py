@@ -7,6 +7,7 @@ and version, the first root wins, so that a user's root can shadow the embedded 
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,36 @@ def scan(roots: Iterable[Path]) -> Repository:
         found.setdefault((package.name, package.version), package)
     ordered = sorted(found.values(), key=lambda package: (package.name, version_key(package.version)))
     return Repository(roots, tuple(ordered), tuple(broken))
+
+
+def stamp(roots: Iterable[Path]) -> frozenset[tuple[str, int, int, int]]:
+    """Return what changes whenever a file of a package does: path, inode, size and time of each; nothing is read.
+
+    What cannot be looked at is left out.
+    """
+    unread: list[BrokenPackage] = []
+    folders = [version for root in roots for model in _folders(root, unread) for version in _folders(model, unread)]
+    stamps = set()
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as files:
+            for file in files:
+                stat = os.stat(file.path)  # noqa: PTH116 - of what a link leads to
+                stamps.add((file.path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return frozenset(stamps)
+
+
+def is_removed(folder: Path) -> bool:
+    """Return whether the folder of a package was removed from its repository.
+
+    Not so where the whole repository is out of sight: a volume that is not mounted for a moment has removed nothing.
+    """
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return os.path.isdir(folder.parent.parent)  # noqa: PTH112 - as below
+    except OSError:
+        return False
+    return False
 
 
 def version_key(version: str) -> list[tuple[int, int, str]]:

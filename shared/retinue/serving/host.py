@@ -24,6 +24,7 @@ from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
 from retinue.serving.logs import configure_logs, log_settings
 from retinue.serving.metrics import Load, Metrics
+from retinue.serving.model_keeper import ModelKeeper
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.pool import HandlerPool
 from retinue.serving.settings import HostSettings
@@ -60,12 +61,21 @@ class Work(Protocol):
         """What it can do, as the Open Inference Protocol sees it."""
         ...
 
+    @property
+    def keeper(self) -> ModelKeeper | None:
+        """What changes its models while they are served; None where there are none to change."""
+        ...
+
     def add_to_server(self, server: grpc.Server) -> None:
         """Add the servicer that asks it to a server."""
         ...
 
-    def load(self) -> None:
-        """Make it ready; where that fails, log why. Called once, in a thread of its own."""
+    def load(self) -> bool:
+        """Make it ready; where that fails, log why. Called once, in a thread of its own.
+
+        Returns:
+            Whether it is ready or may yet become so.
+        """
         ...
 
     def loads(self) -> Sequence[Load]:
@@ -145,7 +155,7 @@ class Host(Generic[Settings]):
         self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
         self._work.add_to_server(self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-            OpenInferenceServicer(_WhileReady(self._work.tensor_models, self.health)), self._server
+            OpenInferenceServicer(_WhileReady(self._work.tensor_models, self.health), self._work.keeper), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         names = (service.full_name, OIP_SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME)
@@ -157,6 +167,14 @@ class Host(Generic[Settings]):
         self.http_port = self._side_port.port
         self._stop_asked: SimpleQueue[None] = SimpleQueue()
         self._has_failed = False
+        self._telling = threading.Lock()
+        if self._work.keeper is not None:
+            self._work.keeper.watch(self._tell_readiness)
+
+    def ask_to_refresh(self, *_: object) -> None:
+        """Have models brought in line with their repositories; safe to call from a signal handler."""
+        if self._work.keeper is not None:
+            self._work.keeper.ask_refresh()
 
     def ask_to_stop(self, *_: object) -> None:
         """Begin the drain; safe to call from a signal handler, since this queue's `put` can interrupt its own `get`."""
@@ -173,23 +191,39 @@ class Host(Generic[Settings]):
         self._server.start()
         self._side_port.start()
         _log.info("listening", grpc_port=self.grpc_port, http_port=self.http_port, service=self._service.full_name)
-        threading.Thread(target=self._load, name="loader", daemon=True).start()
+        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
         self._stop_asked.get()
         self._drain()
         return int(self._has_failed)
 
+    def _keep(self) -> None:
+        """Make the work ready, then keep it up to date."""
+        self._load()
+        keeper = self._work.keeper
+        if keeper is not None and not self._has_failed:
+            keeper.run()
+
     def _load(self) -> None:
-        """Make the work ready and say so, or ask the server to stop where it is not."""
+        """Make the work ready and say so, or ask the server to stop where it is not and nothing can make it so."""
+        is_hopeful = False
         try:
-            self._work.load()
+            is_hopeful = self._work.load()
         finally:  # also where a fault of ours ends this thread, with its traceback on stderr
             if self._work.is_ready:
                 self._on_loaded()
-                self.health.set_ready(is_ready=True)
-                _log.info("ready" if self.health.is_ready else "loaded_too_late", models=self._work.names)
-            else:
+                self._tell_readiness()
+                if not self.health.is_ready:
+                    _log.info("loaded_too_late", models=self._work.names)
+            elif not is_hopeful:
                 self._has_failed = True
                 self.ask_to_stop()
+
+    def _tell_readiness(self) -> None:
+        with self._telling:  # or what was true first might be said last
+            was_ready = self.health.is_ready
+            self.health.set_ready(is_ready=self._work.is_ready)
+            if self.health.is_ready is not was_ready:
+                _log.info("not_ready" if was_ready else "ready", models=self._work.names)
 
     def _drain(self) -> None:
         """Say NOT_SERVING, let clients see it, then let what is under way end."""
@@ -271,6 +305,7 @@ def serve(service: Service[Settings], settings: Settings) -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, host.ask_to_stop)
+    signal.signal(signal.SIGHUP, host.ask_to_refresh)
     return host.run()
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from numpy.typing import NDArray
 
 from retinue.runtime.caller import Caller
 from retinue.runtime.engine import Engine
-from retinue.runtime.models import Models, ModelState
+from retinue.runtime.models import Models, ModelState, ModelStatus
 from retinue.runtime.picture import Picture, PictureLimits
 from retinue.runtime.statistics import Snapshot
 from retinue.runtime.ticket import Ticket
@@ -103,7 +104,8 @@ class ImageModels(Generic[Item, Answer]):
         self._limits = settings.images.limits
         self._max_batch_count = settings.images.max_batch_count
         self._face = face
-        self._wrapped: dict[Engine[Item, Answer], ImageModel[Item, Answer]] = {}
+        # Weak, so that an engine that was replaced is not kept; a face does not know its engine.
+        self._faces: WeakKeyDictionary[Engine[Item, Answer], TensorFace[Item, Answer]] = WeakKeyDictionary()
 
     @property
     def is_ready(self) -> bool:
@@ -118,18 +120,20 @@ class ImageModels(Generic[Item, Answer]):
             ModelNotReady: it is known but cannot answer.
         """
         engine = self._models.get(name, version)
-        if engine not in self._wrapped:
-            self._wrapped[engine] = ImageModel(engine, self._face(engine), self._limits, self._max_batch_count)
-        return self._wrapped[engine]
+        face = self._faces.get(engine)
+        if face is None:
+            face = self._faces[engine] = self._face(engine)
+        return ImageModel(engine, face, self._limits, self._max_batch_count)
 
     def index(self) -> Sequence[ModelIndexEntry]:
         """Return every known version of every model."""
-        return [
-            ModelIndexEntry(
-                status.name, status.version, status.state is ModelState.READY, status.reason or status.state
-            )
-            for status in self._models.statuses()
-        ]
+        return [_entry_of(status) for status in self._models.statuses()]
+
+
+def _entry_of(status: ModelStatus) -> ModelIndexEntry:
+    is_ready = status.state is ModelState.READY
+    reason = status.reason if is_ready else status.reason or status.state
+    return ModelIndexEntry(status.name, status.version, is_ready, reason)
 
 
 def _statistics_of(totals: Snapshot) -> ModelStatistics:

@@ -38,5 +38,5 @@ def configure_logs(settings: LogSettings) -> None:
 
 
 def log_settings(settings: HostSettings) -> None:
-    """Say once what is in force. No setting of ours is a secret; one that becomes so must be a `SecretStr`."""
+    """Say once what is in force. Secrets are of the type `SecretStr` and shown as asterisks."""
     structlog.get_logger(__name__).info("settings_loaded", **settings.model_dump(mode="json"))

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from retinue.runtime.models import ModelState, ModelStatus
 from retinue.runtime.timings import Timings
 
 # Whole calls: 1 ms to 30 s. The lower end resolves a small model on an idle CPU, the upper a detector on a large
@@ -46,6 +47,8 @@ CELL_BUCKETS = tuple(float(4**power) for power in range(1, 14))
 SOLVE_BUCKETS_S = (2.5e-5, *STAGE_BUCKETS_S, 10.0, 30.0)
 
 REJECTION_REASONS = ("queue_full", "deadline_unmet", "in_flight", "deadline", "cancelled", "draining")
+
+LOAD_OUTCOMES = ("loaded", "failed")
 
 _RPC = ("grpc_type", "grpc_service", "grpc_method")
 _MODEL = ("model", "version")
@@ -116,6 +119,12 @@ class Metrics:
         self.failed = Counter(
             "retinue_failed_total", "Items that ended in an error of their own.", _MODEL, registry=registry
         )
+        self.model_loads = Counter(
+            "retinue_model_loads_total",
+            f"Model packages that were to be loaded, by outcome: {', '.join(LOAD_OUTCOMES)}.",
+            (*_MODEL, "outcome"),
+            registry=registry,
+        )
         kind = ("problem",)
         self.problem_cells = Histogram(
             "retinue_problem_cells",
@@ -139,6 +148,15 @@ class Metrics:
     def observe_load(self, loads: Callable[[], Iterable[Load]], in_flight_calls: Callable[[], int]) -> None:
         """Read queue lengths, calls in flight and loaded models whenever metrics are collected."""
         self.registry.register(_LoadCollector(loads, in_flight_calls))
+
+    def observe_models(self, statuses: Callable[[], Iterable[ModelStatus]], draining_count: Callable[[], int]) -> None:
+        """Read the states of models whenever metrics are collected."""
+        self.registry.register(_ModelCollector(statuses, draining_count))
+
+    def on_model_load(self, model: str, version: str, is_loaded: bool) -> None:  # noqa: FBT001 - a callback's signature
+        """Count a package that was to be loaded."""
+        for outcome in LOAD_OUTCOMES:
+            self.model_loads.labels(model, version, outcome).inc(is_loaded is (outcome == "loaded"))
 
     def engine_observer(self, model: str, version: str) -> "EngineObserver":
         """Return the observer that an engine reports to."""
@@ -221,3 +239,21 @@ class _LoadCollector(Collector):
             info.add_metric((load.model, load.version, load.provider), 1)
         in_flight = GaugeMetricFamily("retinue_in_flight_calls", "RPCs being handled.", value=self._in_flight_calls())
         return [length, info, in_flight]
+
+
+class _ModelCollector(Collector):
+    """Where each model is on its way, read when collected."""
+
+    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]], draining_count: Callable[[], int]) -> None:
+        self._statuses = statuses
+        self._draining_count = draining_count
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        text = f"1 for the state that a model is in, 0 for the others: {', '.join(ModelState)}."
+        states = GaugeMetricFamily("retinue_model_state", text, labels=(*_MODEL, "state"))
+        for status in self._statuses():
+            for state in ModelState:
+                states.add_metric((status.name, status.version, state), status.state is state)
+        text = "Engines that were replaced or unloaded and are still in use."
+        draining = GaugeMetricFamily("retinue_draining_engines", text, value=self._draining_count())
+        return [states, draining]

@@ -13,12 +13,14 @@ from retinue.runtime.caller import Priority
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import ProviderMissing
+from retinue.runtime.model_control import ModelControl
 from retinue.runtime.models import Models
 from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import Package
 from retinue.runtime.pipeline import Pipeline
-from retinue.runtime.repository import scan
+from retinue.runtime.repository import scan, stamp
 from retinue.serving.metrics import Load, Metrics
+from retinue.serving.model_keeper import ModelKeeper
 from retinue.serving.settings import ServiceSettings
 from retinue.serving.tensor_model import TensorModels
 
@@ -79,7 +81,8 @@ class ModelWork(Generic[Item, Answer, Settings]):
         self._settings = settings
         self._metrics = metrics
         chosen = settings.models
-        repository = scan((*chosen.roots, *((service.embedded_root,) if chosen.is_embedded_served else ())))
+        roots = (*chosen.roots, *((service.embedded_root,) if chosen.is_embedded_served else ()))
+        repository = scan(roots)
         for named in filter(None, (*chosen.load, chosen.default)):
             repository.find(*named.split("@", 1))
         self._models: Models[Item, Answer] = Models(
@@ -87,7 +90,12 @@ class ModelWork(Generic[Item, Answer, Settings]):
             task=service.task,
             selection=chosen.load,
             default_name=chosen.default or service.default_model,
+            max_versions=chosen.max_versions,
+            on_load=metrics.on_model_load,
         )
+        metrics.observe_models(self._models.statuses, lambda: self._models.draining_count)
+        self._control = ModelControl(self._models, lambda: scan(roots), lambda: stamp(roots), self._build)
+        self.keeper = ModelKeeper(self._control, chosen)
         self.tensor_models = service.tensor_models(self._models, settings)
 
     @property
@@ -105,14 +113,20 @@ class ModelWork(Generic[Item, Answer, Settings]):
         """Add the service's servicer to a server."""
         self._service.add_to_server(server, self._models, self._metrics, self._settings)
 
-    def load(self) -> None:
-        """Load the models; a broken one is logged, and so is that there is no good one."""
+    def load(self) -> bool:
+        """Load the models; a broken one is logged, and so is that there is no good one.
+
+        Returns:
+            Whether there is a good one, or one may come.
+        """
         try:
-            self._models.load(self._build)
+            self._control.start()
         except ProviderMissing as error:
             _log.error("provider_missing", problem=error.message)
+            return False
         if not self.is_ready:
             _log.error("no_model_loaded", roots=[str(root) for root in self._settings.models.roots])
+        return self.is_ready or self.keeper.may_bring_models
 
     def loads(self) -> Sequence[Load]:
         """Return what waits for each model at this instant."""

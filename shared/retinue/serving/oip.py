@@ -4,6 +4,7 @@ It serves whatever implements `TensorModels`; docs/open-inference-protocol.md sa
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -12,9 +13,11 @@ import structlog
 
 from retinue.oip import open_inference_pb2 as oip
 from retinue.oip.open_inference_pb2_grpc import GRPCInferenceServiceServicer
-from retinue.runtime.errors import Cancelled, ModelNotReady, NotSupported, RetinueError
+from retinue.runtime.caller import Caller
+from retinue.runtime.errors import Cancelled, InvalidInput, ModelNotFound, ModelNotReady, NotSupported, RetinueError
 from retinue.serving.call import caller_of, current_call
 from retinue.serving.model_infer import infer
+from retinue.serving.model_keeper import ModelKeeper
 from retinue.serving.status import failure_of
 from retinue.serving.tensor_model import (
     ComputeTime,
@@ -28,6 +31,8 @@ from retinue.serving.tensor_model import (
 SERVER_NAME: Final = "retinue"
 # What works beyond the six calls of the protocol; clients read it and use what it lists.
 EXTENSIONS: Final = ("classification", "model_configuration", "statistics")
+CONTROL_EXTENSION: Final = "model_repository"
+AUTHORIZATION_KEY: Final = "authorization"
 STRICT_STREAM_KEY: Final = "triton_grpc_error"
 
 _log = structlog.get_logger(__name__)
@@ -38,10 +43,12 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
 
     Args:
         models: what is served.
+        keeper: loads and unloads models; None where there are none to load.
     """
 
-    def __init__(self, models: TensorModels) -> None:
+    def __init__(self, models: TensorModels, keeper: ModelKeeper | None = None) -> None:
         self._models = models
+        self._keeper = keeper
         self._version = _installed_version()
 
     def ServerLive(self, request: oip.ServerLiveRequest, context: grpc.ServicerContext) -> oip.ServerLiveResponse:  # noqa: ARG002
@@ -66,7 +73,9 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002
     ) -> oip.ServerMetadataResponse:
         """Return who the server is and which extensions work."""
-        return oip.ServerMetadataResponse(name=SERVER_NAME, version=self._version, extensions=EXTENSIONS)
+        is_open = self._keeper is not None and self._keeper.is_open
+        extensions = (*EXTENSIONS, CONTROL_EXTENSION) if is_open else EXTENSIONS
+        return oip.ServerMetadataResponse(name=SERVER_NAME, version=self._version, extensions=extensions)
 
     def ModelMetadata(
         self,
@@ -96,8 +105,10 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         if request.name:
             models = [self._models.get(request.name, request.version)]
         else:
-            ready = [entry for entry in self._models.index() if entry.is_ready]
-            models = [self._models.get(entry.name, entry.version) for entry in ready]
+            models = []
+            for entry in self._models.index():
+                with suppress(ModelNotFound, ModelNotReady):  # or unloaded since
+                    models.append(self._models.get(entry.name, entry.version))
         return oip.ModelStatisticsResponse(model_stats=map(_statistics_of, models))
 
     def RepositoryIndex(
@@ -112,7 +123,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
                     name=entry.name,
                     version=entry.version,
                     state="READY" if entry.is_ready else "UNAVAILABLE",
-                    reason="" if entry.is_ready else entry.reason,
+                    reason=entry.reason,
                 )
                 for entry in self._models.index()
                 if entry.is_ready or not request.ready
@@ -120,20 +131,28 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         )
 
     def RepositoryModelLoad(
-        self,
-        request: oip.RepositoryModelLoadRequest,  # noqa: ARG002
-        context: grpc.ServicerContext,  # noqa: ARG002
+        self, request: oip.RepositoryModelLoadRequest, context: grpc.ServicerContext
     ) -> oip.RepositoryModelLoadResponse:
-        """Refuse: which models are served is a matter of settings."""
-        raise NotSupported("models are loaded when the server starts, as its settings say")
+        """Load a model as it lies in the repositories now, and return when it answers."""
+        keeper = self._asked_keeper(request.model_name)
+        if request.parameters:  # a configuration or files of the caller's own: never run
+            names = ", ".join(sorted(request.parameters))
+            raise InvalidInput("parameters", f"{names}: none is taken; a model is loaded as it lies in the repository")
+        keeper.load(request.model_name, _authorization_of(context))
+        return oip.RepositoryModelLoadResponse()
 
     def RepositoryModelUnload(
-        self,
-        request: oip.RepositoryModelUnloadRequest,  # noqa: ARG002
-        context: grpc.ServicerContext,  # noqa: ARG002
+        self, request: oip.RepositoryModelUnloadRequest, context: grpc.ServicerContext
     ) -> oip.RepositoryModelUnloadResponse:
-        """Refuse: which models are served is a matter of settings."""
-        raise NotSupported("models stay loaded until the server ends")
+        """Unload a model: no call that comes now finds it, those that have begun are answered."""
+        self._asked_keeper(request.model_name).unload(request.model_name, _authorization_of(context))
+        return oip.RepositoryModelUnloadResponse()
+
+    def _asked_keeper(self, name: str) -> ModelKeeper:
+        if self._keeper is None:
+            raise NotSupported("this service has no models to load or unload")
+        current_call().facts["model"] = name
+        return self._keeper
 
     def ModelInfer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:
         """Return a model's answer."""
@@ -170,6 +189,10 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
             else:
                 response.parameters["triton_final_response"].bool_param = True
                 yield oip.ModelStreamInferResponse(infer_response=response)
+
+
+def _authorization_of(context: grpc.ServicerContext) -> str:
+    return next((str(value) for key, value in context.invocation_metadata() if key == AUTHORIZATION_KEY), "")
 
 
 def _failed(request: oip.ModelInferRequest, error: RetinueError) -> oip.ModelStreamInferResponse:

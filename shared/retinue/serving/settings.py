@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from retinue.runtime.picture import PictureLimits
@@ -35,7 +35,16 @@ def _address(value: str) -> str:
     return value
 
 
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]*", value.get_secret_value()):
+        raise ValueError("must be printable ASCII without spaces, which is what metadata can hold")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+
+
+Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
 class SettingsInvalid(Exception):
@@ -96,6 +105,22 @@ class ModelSettings(Group):
     is_embedded_served: bool = Field(default=True, description="Whether the service's own models are served as well.")
     load: tuple[str, ...] = Field(default=(), description="name or name@version of what to load; empty: everything.")
     default: str = Field(default="", description="The model that answers where a request names none.")
+    max_versions: int | None = Field(
+        default=None, ge=1, description="Most versions of a model served at once, the latest good ones; default all."
+    )
+    poll_interval_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="How often the roots are looked at for packages that came, changed or went; 0: never.",
+    )
+    is_control_allowed: bool = Field(
+        default=False,
+        description="Whether models may be loaded and unloaded by whoever reaches the port and has the token.",
+    )
+    control_token: Token = Field(
+        default=SecretStr(""), description="What such calls must bring; empty: nothing, reaching the port is enough."
+    )
 
 
 class EngineSettings(Group):

@@ -104,7 +104,7 @@ class ModelStatistics:
 
 
 class ModelIndexEntry(NamedTuple):
-    """One version of a model; ``reason`` says why it is not ready."""
+    """One version of a model; ``reason`` says why it is not ready or, if it is, why what lies on disk is not."""
 
     name: str
     version: str

@@ -1,11 +1,13 @@
 """The models of a service: good ones answer, broken ones say why, and neither is in the other's way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
 
+from retinue.runtime.caller import Caller
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import (
     BackendFailed,
@@ -259,3 +261,194 @@ def test_good_package_of_a_second_root_stands_in_for_a_broken_one(tmp_path: Path
     models.close(timeout_s=30)
 
     assert states(models) == {"m@1": "ready"}
+
+
+# --- models that change while they are served
+
+
+class Changing:
+    """Models over a repository that tests change, and what was loaded."""
+
+    def __init__(self, root: Path, **options: Any) -> None:
+        self.root = root
+        self.loads: list[tuple[str, str, bool]] = []
+        self.models = models_of(root, on_load=lambda *load: self.loads.append(load), **options)
+        self.models.load(build)
+
+    def update(self, build: Build = build) -> None:
+        self.loads.clear()
+        self.models.update(scan([self.root]), build)
+
+
+@pytest.fixture
+def changing(tmp_path: Path) -> Iterator[Changing]:
+    write_package(tmp_path, "m", "1")
+    one = Changing(tmp_path)
+    yield one
+    one.models.close(30)
+
+
+def reason_of(models: Models[Written, int], name: str, version: str) -> str:
+    return next(one.reason for one in models.statuses() if (one.name, one.version) == (name, version))
+
+
+def test_nothing_is_loaded_where_nothing_changed(changing: Changing) -> None:
+    engine = changing.models.get("m")
+    changing.update()
+    assert changing.loads == []
+    assert changing.models.get("m") is engine
+
+
+def test_a_new_version_answers_once_it_is_warm_and_the_old_one_until_then(changing: Changing) -> None:
+    write_package(changing.root, "m", "2")
+    seen = []
+
+    def watch(package: Package) -> Engine[Written, int]:
+        seen.append((found(changing.models, "m"), states(changing.models)["m@2"], changing.models.is_ready))
+        return build(package)
+
+    changing.update(watch)
+    assert seen == [("m@1", "loading", True)]
+    assert found(changing.models, "m") == "m@2"
+    assert found(changing.models, "m", "1") == "m@1"
+    assert changing.loads == [("m", "2", True)]
+
+
+def test_an_older_version_that_comes_late_is_not_the_latest(changing: Changing) -> None:
+    write_package(changing.root, "m", "0.9")
+    changing.update()
+    assert found(changing.models, "m") == "m@1"
+
+
+def test_what_cannot_be_loaded_replaces_nothing_and_says_why(changing: Changing) -> None:
+    engine = changing.models.get("m", "1")
+    rmtree(changing.root / "m")
+    write_package(changing.root, "m", "1", graph=b"other")
+    write_package(changing.root, "m", "2")
+
+    def refuse(_: Package) -> Engine[Written, int]:
+        raise BackendFailed("out of memory")
+
+    changing.update(refuse)
+    assert changing.models.get("m") is changing.models.get("m", "1") is engine
+    assert states(changing.models) == {"m@1": "ready", "m@2": "broken"}
+    assert reason_of(changing.models, "m", "1") == reason_of(changing.models, "m", "2") == "out of memory"
+    assert sorted(changing.loads) == [("m", "1", False), ("m", "2", False)]
+
+    changing.update()  # it is tried again
+    assert states(changing.models) == {"m@1": "ready", "m@2": "ready"}
+    assert reason_of(changing.models, "m", "1") == ""
+    assert changing.models.get("m", "1") is not engine
+
+
+def test_a_manifest_that_broke_leaves_the_engine_that_was_made_of_it(changing: Changing) -> None:
+    (changing.root / "m" / "1" / "model.yaml").write_text("nonsense")
+    changing.update()
+    assert found(changing.models, "m") == "m@1"
+    assert states(changing.models) == {"m@1": "ready"}
+    assert "model.yaml" in reason_of(changing.models, "m", "1")
+
+
+def test_a_fault_of_ours_leaves_what_was_served_and_no_state_of_loading(changing: Changing) -> None:
+    write_package(changing.root, "m", "2")
+
+    def fail(_: Package) -> Engine[Written, int]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        changing.update(fail)
+    assert states(changing.models) == {"m@1": "ready", "m@2": "broken"}
+    assert found(changing.models, "m") == "m@1"
+
+
+def test_what_is_removed_is_forgotten(changing: Changing) -> None:
+    write_package(changing.root, "n", "1")
+    changing.update()
+    rmtree(changing.root / "m")
+    changing.update()
+    assert states(changing.models) == {"n@1": "ready"}
+    with pytest.raises(ModelNotFound, match=r"known models: n$"):
+        changing.models.get("m")
+    assert found(changing.models) == "n@1"
+    rmtree(changing.root / "n")
+    changing.update()
+    assert not changing.models.is_ready
+
+
+def test_the_latest_that_is_left_answers(changing: Changing) -> None:
+    write_package(changing.root, "m", "2")
+    changing.update()
+    rmtree(changing.root / "m" / "2")
+    changing.update()
+    assert found(changing.models, "m") == "m@1"
+
+
+def test_a_repository_out_of_sight_has_removed_nothing(changing: Changing) -> None:
+    changing.root.rename(changing.root.with_name("unmounted"))
+    changing.update()
+    assert found(changing.models, "m") == "m@1"
+    changing.root.with_name("unmounted").rename(changing.root)
+
+
+def test_only_the_latest_good_versions_are_served_where_so_many_may_be(tmp_path: Path) -> None:
+    for version in "123":
+        write_package(tmp_path, "m", version)
+    (tmp_path / "m" / "3" / "model.onnx").write_bytes(b"altered")
+    changing = Changing(tmp_path, max_versions=1)
+    assert states(changing.models) == {"m@1": "unloaded", "m@2": "ready", "m@3": "broken"}
+    with pytest.raises(ModelNotReady, match="m@1 is unloaded"):
+        changing.models.get("m", "1")
+    (tmp_path / "m" / "3" / "model.onnx").write_bytes(b"graph")
+    changing.update()
+    assert states(changing.models) == {"m@1": "unloaded", "m@2": "unloaded", "m@3": "ready"}
+    changing.models.close(30)
+
+
+def test_an_unloaded_model_stays_so_until_it_is_asked_for(changing: Changing) -> None:
+    changing.models.unload("m")
+    write_package(changing.root, "m", "2")
+    changing.update()
+    assert states(changing.models) == {"m@1": "unloaded", "m@2": "unloaded"}
+    for version in ("", "1", "2"):
+        with pytest.raises(ModelNotReady, match="is unloaded"):
+            changing.models.get("m", version)
+    with pytest.raises(ModelNotReady):  # it is still the one that answers where none is named
+        changing.models.get("")
+    changing.models.unload("m")
+    changing.models.selection.ask("m")
+    changing.update()
+    assert found(changing.models, "m") == "m@2"
+
+
+def test_an_unknown_model_cannot_be_unloaded(changing: Changing) -> None:
+    with pytest.raises(ModelNotFound):
+        changing.models.unload("n")
+
+
+def test_one_model_can_be_looked_at_alone(changing: Changing) -> None:
+    rmtree(changing.root / "m")
+    write_package(changing.root, "n", "1")
+    write_package(changing.root, "o", "1")
+    changing.models.update(scan([changing.root]), build, "n")
+    assert states(changing.models) == {"m@1": "ready", "n@1": "ready"}
+    with pytest.raises(ModelNotFound, match=r"known models: m, n$"):
+        changing.models.get("o")
+
+
+def test_an_engine_that_is_held_answers_after_its_model_is_gone(changing: Changing) -> None:
+    engine = changing.models.get("m")
+    changing.models.unload("m")
+    assert changing.models.draining_count == 1
+    assert engine.submit(Written(7), Caller()).wait() == 7
+    threads = engine._threads
+    del engine
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_closing_ends_engines_that_are_still_held(changing: Changing) -> None:
+    engine = changing.models.get("m")
+    changing.models.unload("m")
+    changing.models.close(30)
+    assert not any(thread.is_alive() for thread in engine._threads)

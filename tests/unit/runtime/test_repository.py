@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from retinue.runtime.errors import ModelNotFound
-from retinue.runtime.repository import Repository, scan, version_key
+from retinue.runtime.repository import Repository, is_removed, scan, stamp, version_key
 from tests.unit.runtime.numbers_read import write_package
 
 
@@ -178,3 +178,50 @@ def test_folder_that_cannot_be_read_is_broken_and_hides_nothing(
     assert (package.name, package.version) == expected
     assert "cannot be read" in package.problem
     assert str(tmp_path) not in package.problem
+
+
+# --- what changed
+
+
+def test_a_stamp_tells_of_every_file_that_comes_changes_or_goes(tmp_path: Path) -> None:
+    folder = write_package(tmp_path, "m", "1")
+    stamps = [stamp([tmp_path])]
+    assert stamp([tmp_path]) == stamps[0]
+    (folder / "model.onnx").write_bytes(b"another graph")
+    stamps.append(stamp([tmp_path]))
+    os.utime(folder / "model.yaml", ns=(1, 1))
+    stamps.append(stamp([tmp_path]))
+    (folder / "labels.txt").write_text("no")
+    stamps.append(stamp([tmp_path]))
+    write_package(tmp_path, "m", "2")
+    stamps.append(stamp([tmp_path]))
+    (folder / "labels.txt").unlink()
+    stamps.append(stamp([tmp_path]))
+    assert len(set(stamps)) == len(stamps)
+
+
+def test_a_stamp_follows_links_to_what_they_lead_to(tmp_path: Path) -> None:
+    """Kubernetes changes mounted files by turning one link."""
+    for name in ("one", "two"):
+        write_package(tmp_path / name, "m", "1")
+    (tmp_path / "now").symlink_to(tmp_path / "one")
+    before = stamp([tmp_path / "now"])
+    (tmp_path / "now").unlink()
+    (tmp_path / "now").symlink_to(tmp_path / "two")
+    assert stamp([tmp_path / "now"]) != before
+
+
+def test_the_stamp_of_nothing_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    assert stamp([]) == stamp([tmp_path, tmp_path / "absent", tmp_path / "a file"]) == frozenset()
+
+
+def test_a_package_is_removed_only_while_its_repository_can_be_seen(tmp_path: Path) -> None:
+    folder = write_package(tmp_path / "root", "m", "1")
+    assert not is_removed(folder)
+    (tmp_path / "root").rename(tmp_path / "unmounted")
+    assert not is_removed(folder)
+    (tmp_path / "root").mkdir()
+    assert is_removed(folder)
+    (tmp_path / "root" / "m").touch()  # a file where its model was
+    assert not is_removed(folder)

@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from retinue.runtime.models import ModelState, ModelStatus
 from retinue.runtime.timings import Timings
 from retinue.serving.metrics import BATCH_BUCKETS, CALL_BUCKETS_S, IMAGE_BUCKETS_BYTES, STAGE_BUCKETS_S, Load, Metrics
 
@@ -92,6 +93,30 @@ def test_load_is_read_when_metrics_are_collected(metrics: Metrics, registry: Col
     loads.append(Load("digits", "1", "cpu", queue_length=3))
     assert registry.get_sample_value("retinue_queue_length", MODEL) == 3
     assert registry.get_sample_value("retinue_model_info", MODEL | {"backend": "cpu"}) == 1
+
+
+def test_states_of_models_are_read_when_metrics_are_collected(metrics: Metrics, registry: CollectorRegistry) -> None:
+    statuses = [ModelStatus("digits", "1", ModelState.LOADING)]
+    metrics.observe_models(lambda: statuses, lambda: 2)
+
+    def states() -> list[float | None]:
+        return [registry.get_sample_value("retinue_model_state", MODEL | {"state": state}) for state in ModelState]
+
+    assert states() == [1, 0, 0, 0]
+    statuses[0] = ModelStatus("digits", "1", ModelState.BROKEN, "why")
+    assert states() == [0, 0, 1, 0]
+    assert registry.get_sample_value("retinue_draining_engines") == 2
+
+
+def test_loads_are_counted_by_outcome_each_from_zero_on(metrics: Metrics, registry: CollectorRegistry) -> None:
+    def counts() -> list[float | None]:
+        labels = [MODEL | {"outcome": outcome} for outcome in ("loaded", "failed")]
+        return [registry.get_sample_value("retinue_model_loads_total", one) for one in labels]
+
+    metrics.on_model_load("digits", "1", True)
+    assert counts() == [1, 0]
+    metrics.on_model_load("digits", "1", False)
+    assert counts() == [1, 1]
 
 
 def test_a_model_that_was_never_asked_shows_zeros(metrics: Metrics, registry: CollectorRegistry) -> None:

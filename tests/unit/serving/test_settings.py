@@ -290,6 +290,23 @@ def test_a_message_must_hold_a_picture(
             load_settings(ServiceSettings, path)
 
 
+@pytest.mark.parametrize("token", ["two words", "sésame", "line\n", "\t"])
+def test_a_token_that_metadata_cannot_hold_is_refused_without_being_told(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("RETINUE_MODELS__CONTROL_TOKEN", token)
+    with pytest.raises(SettingsInvalid, match=r"^models\.control_token: .*must be printable ASCII") as caught:
+        load_settings(ServiceSettings)
+    assert token not in str(caught.value)
+
+
+def test_a_token_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETINUE_MODELS__CONTROL_TOKEN", "sesame")
+    settings = load_settings(ServiceSettings)
+    assert settings.models.control_token.get_secret_value() == "sesame"
+    assert "sesame" not in f"{settings!r} {settings.model_dump(mode='json')}"
+
+
 # --- what the fields say of themselves
 
 

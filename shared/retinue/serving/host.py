@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 import grpc
@@ -19,6 +18,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from retinue.oip import open_inference_pb2_grpc
 from retinue.runtime.caller import Priority
 from retinue.runtime.errors import ModelNotFound
+from retinue.serving.bell import Bell
 from retinue.serving.door import Door
 from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
@@ -165,7 +165,8 @@ class Host(Generic[Settings]):
         host, port = _host_and_port(settings.http.address)
         self._side_port = SidePort(host, port, registry, lambda: self.health.is_ready)
         self.http_port = self._side_port.port
-        self._stop_asked: SimpleQueue[None] = SimpleQueue()
+        self.bell = Bell()
+        self._is_stop_asked = False
         self._has_failed = False
         self._telling = threading.Lock()
         if self._work.keeper is not None:
@@ -177,8 +178,9 @@ class Host(Generic[Settings]):
             self._work.keeper.ask_refresh()
 
     def ask_to_stop(self, *_: object) -> None:
-        """Begin the drain; safe to call from a signal handler, since this queue's `put` can interrupt its own `get`."""
-        self._stop_asked.put(None)
+        """Begin the drain; safe to call from a signal handler."""
+        self._is_stop_asked = True
+        self.bell.ring()
 
     def run(self) -> int:
         """Serve until asked to stop; return the exit code of the process.
@@ -192,7 +194,8 @@ class Host(Generic[Settings]):
         self._side_port.start()
         _log.info("listening", grpc_port=self.grpc_port, http_port=self.http_port, service=self._service.full_name)
         threading.Thread(target=self._keep, name="keeper", daemon=True).start()
-        self._stop_asked.get()
+        while not self._is_stop_asked:
+            self.bell.wait()
         self._drain()
         return int(self._has_failed)
 
@@ -306,6 +309,7 @@ def serve(service: Service[Settings], settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, host.ask_to_stop)
     signal.signal(signal.SIGHUP, host.ask_to_refresh)
+    host.bell.ring_on_signals()
     return host.run()
 
 

@@ -40,7 +40,7 @@ class MatchingWork:
     def __init__(self, settings: MatchingSettings, metrics: Metrics) -> None:
         solving = settings.solving
         self._pool = SolverPool(
-            solving.workers or available_cores(),
+            solving.workers or max(1, available_cores() // settings.workers),
             solving.max_queue_count,
             lambda reason: metrics.rejected.labels(reason).inc(),
         )

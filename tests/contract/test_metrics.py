@@ -10,7 +10,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from retinue.runtime.models import ModelState, ModelStatus
-from retinue.serving.metrics import Load, Metrics
+from retinue.serving.metrics import Load, Metrics, WorkerMetrics
 from retinue.serving.status import POSSIBLE_CODES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -52,6 +52,7 @@ def registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.observe_load(lambda: [Load("digits", "1", "cpu", 3)], lambda: 2)
+    WorkerMetrics(registry, lambda: 2)
     metrics.observe_models(lambda: [ModelStatus("digits", "1", ModelState.READY)], lambda: 0)
     return registry
 

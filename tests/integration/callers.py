@@ -8,6 +8,7 @@ from typing import Self
 
 import grpc
 
+_AFTER_FAILURE_S = 0.1
 Ask = Callable[[], str]
 """Asks once and returns what answered."""
 
@@ -17,15 +18,13 @@ class Callers:
 
     Args:
         asks: one for each caller.
-        pause_s: how long each waits between its calls.
     """
 
-    def __init__(self, *asks: Ask, pause_s: float = 0.0) -> None:
+    def __init__(self, *asks: Ask) -> None:
         self.answers: Counter[str] = Counter()
         """How often each answered."""
         self.failures: Counter[tuple[grpc.StatusCode, str]] = Counter()
         """How often calls failed with a code and a message."""
-        self._pause_s = pause_s
         self._change = threading.Condition()
         self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._call, args=(ask,)) for ask in asks]
@@ -51,12 +50,13 @@ class Callers:
             assert self._change.wait_for(lambda: self.answers[answer] >= aim, 60), (self.answers, self.failures)
 
     def _call(self, ask: Ask) -> None:
-        while not self._is_over.wait(self._pause_s):
+        while not self._is_over.is_set():
             try:
                 answer = ask()
             except grpc.RpcError as error:
                 with self._change:
                     self.failures[error.code(), str(error.details())] += 1
+                self._is_over.wait(_AFTER_FAILURE_S)  # as any caller would
                 continue
             with self._change:
                 self.answers[answer] += 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from retinue.runtime.engine import Engine
-from retinue.runtime.errors import InvalidInput, LoadFailed, ModelNotFound, ProviderMissing
+from retinue.runtime.errors import LoadFailed, ModelNotFound, ProviderMissing
 from retinue.runtime.models import Models, ModelState, ModelStatus
 from retinue.runtime.package import Package
 from retinue.runtime.repository import Repository, version_key
@@ -37,6 +37,13 @@ class ModelControl(Generic[Item, Answer]):
         self._build = build
         self._change = threading.Lock()
         self._applied = self._seen = stamp()
+
+    def begin_with(self, name: str, *, is_wanted: bool) -> None:
+        """Begin with a model that was asked for, or put aside, before anything is loaded."""
+        if is_wanted:
+            self._models.selection.ask(name)
+        else:
+            self._models.selection.put_aside(name)
 
     def start(self) -> None:
         """Load what was found when the service began.
@@ -75,12 +82,9 @@ class ModelControl(Generic[Item, Answer]):
         """Serve a model of the repositories from now on, as it lies there now.
 
         Raises:
-            InvalidInput: no name is given.
             ModelNotFound: there is none of that name.
             LoadFailed: its latest version cannot be served; what was served before still is.
         """
-        if not name:
-            raise InvalidInput("model_name", "required")
         with self._change:
             repository = self._look()
             if not self._models.has(repository, name):
@@ -99,11 +103,8 @@ class ModelControl(Generic[Item, Answer]):
         """Serve no version of a model from now on; calls that have begun are answered.
 
         Raises:
-            InvalidInput: no name is given.
             ModelNotFound: there is none of that name.
         """
-        if not name:
-            raise InvalidInput("model_name", "required")
         with self._change:
             self._models.unload(name)
 

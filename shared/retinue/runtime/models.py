@@ -111,13 +111,12 @@ class Models(Generic[Item, Answer]):
         Raises:
             ProviderMissing: the backend lacks what was required.
         """
-        wanted = [
-            package for package in self._survey(repository, name) if not self.selection.is_put_aside(package.name)
-        ]
-        for _, versions in groupby(wanted, key=lambda package: package.name):
+        for its_name, versions in groupby(self._survey(repository, name), key=lambda package: package.name):
             served = 0
             for package in versions:  # the latest first
-                if served == self._max_versions:
+                if self.selection.is_put_aside(its_name):
+                    self._drop(_key(package))
+                elif served == self._max_versions:
                     self._drop(_key(package), "there are later versions, and models.max_versions of them are served")
                 else:
                     served += self._bring(package, build)
@@ -212,8 +211,7 @@ class Models(Generic[Item, Answer]):
             self._note_broken(key, one)
         for key in found:
             if key not in self._statuses:
-                state = ModelState.UNLOADED if self.selection.is_put_aside(key[0]) else ModelState.LOADING
-                self._set(key, state)
+                self._set(key, ModelState.LOADING)
         good = {status.name for status in self.statuses() if status.state is not ModelState.BROKEN}
         names = sorted(good.union(key[0] for key in found))
         self._names = ", ".join(names) or "none"

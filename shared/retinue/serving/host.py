@@ -27,6 +27,7 @@ from retinue.serving.metrics import Load, Metrics
 from retinue.serving.model_keeper import ModelKeeper
 from retinue.serving.oip import OpenInferenceServicer
 from retinue.serving.pool import HandlerPool
+from retinue.serving.seat import Seat
 from retinue.serving.settings import HostSettings
 from retinue.serving.side_port import SidePort
 from retinue.serving.tensor_model import TensorModels
@@ -125,6 +126,7 @@ class Host(Generic[Settings]):
         service: what is served.
         settings: how.
         on_loaded: called when the work is ready to be done, before the service says so.
+        seat: of this process, where it is one of several; its supervisor then has the side port.
 
     Raises:
         OSError: a port is taken.
@@ -137,13 +139,13 @@ class Host(Generic[Settings]):
         service: Service[Settings],
         settings: Settings,
         on_loaded: Callable[[], None] = lambda: None,
+        seat: Seat | None = None,
     ) -> None:
         self._service = service
         self._on_loaded = on_loaded
         self._settings = settings
-        registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+        self._seat = seat
+        registry = process_registry()
         self.metrics = Metrics(registry)
         self._work = service.work(settings, self.metrics)
         self._control_pool = ThreadPoolExecutor(4, thread_name_prefix="control")
@@ -152,7 +154,9 @@ class Host(Generic[Settings]):
         self.metrics.observe_load(self._work.loads, lambda: self._pool.in_flight)
         self._tracing: Tracing | None = tracing_of(settings.tracing, service.task)
         self._interceptor = RpcInterceptor(self.metrics, self._pool, self._door(), self._tracing)
-        self._server = grpc.server(self._pool, interceptors=[self._interceptor], options=_options(settings))
+        self._server = grpc.server(
+            self._pool, interceptors=[self._interceptor], options=_options(settings, is_port_shared=seat is not None)
+        )
         self._work.add_to_server(self._server)
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             OpenInferenceServicer(_WhileReady(self._work.tensor_models, self.health), self._work.keeper), self._server
@@ -160,17 +164,24 @@ class Host(Generic[Settings]):
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         names = (service.full_name, OIP_SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        host, port = _host_and_port(settings.grpc.address)
-        self.grpc_port = self._bind(host, port)
-        host, port = _host_and_port(settings.http.address)
-        self._side_port = SidePort(host, port, registry, lambda: self.health.is_ready)
-        self.http_port = self._side_port.port
+        self.grpc_port = self._bind() if seat is None or not seat.start.is_replacement else 0
+        self._side_port: SidePort | None = None
+        if seat is None:
+            host, port = host_and_port(settings.http.address)
+            self._side_port = SidePort(host, port, registry, lambda: self.health.is_ready)
         self.bell = Bell()
         self._is_stop_asked = False
         self._has_failed = False
         self._telling = threading.Lock()
         if self._work.keeper is not None:
             self._work.keeper.watch(self._tell_readiness)
+        if seat is not None:
+            seat.take(registry, self._work.keeper, self.ask_to_stop)
+
+    @property
+    def http_port(self) -> int:
+        """The side port; 0 where there is none."""
+        return 0 if self._side_port is None else self._side_port.port
 
     def ask_to_refresh(self, *_: object) -> None:
         """Have models brought in line with their repositories; safe to call from a signal handler."""
@@ -190,14 +201,20 @@ class Host(Generic[Settings]):
         Returns:
             0 after a drain, 1 where the work did not become ready.
         """
-        self._server.start()
-        self._side_port.start()
-        _log.info("listening", grpc_port=self.grpc_port, http_port=self.http_port, service=self._service.full_name)
+        if self.grpc_port:
+            self._listen()
         threading.Thread(target=self._keep, name="keeper", daemon=True).start()
         while not self._is_stop_asked:
             self.bell.wait()
         self._drain()
         return int(self._has_failed)
+
+    def _listen(self) -> None:
+        self._server.start()
+        if self._side_port is not None:
+            self._side_port.start()
+        event = "listening" if self._seat is None else "worker_listening"
+        _log.info(event, grpc_port=self.grpc_port, http_port=self.http_port, service=self._service.full_name)
 
     def _keep(self) -> None:
         """Make the work ready, then keep it up to date."""
@@ -212,12 +229,17 @@ class Host(Generic[Settings]):
         try:
             is_hopeful = self._work.load()
         finally:  # also where a fault of ours ends this thread, with its traceback on stderr
-            if self._work.is_ready:
+            if self._work.is_ready or is_hopeful:
                 self._on_loaded()
+                if self._seat is not None:
+                    self._seat.wait_to_serve(self._work.names)
+                if not self.grpc_port:  # others have served so far
+                    self.grpc_port = self._bind()
+                    self._listen()
                 self._tell_readiness()
-                if not self.health.is_ready:
+                if self._work.is_ready and not self.health.is_ready:
                     _log.info("loaded_too_late", models=self._work.names)
-            elif not is_hopeful:
+            else:
                 self._has_failed = True
                 self.ask_to_stop()
 
@@ -226,7 +248,10 @@ class Host(Generic[Settings]):
             was_ready = self.health.is_ready
             self.health.set_ready(is_ready=self._work.is_ready)
             if self.health.is_ready is not was_ready:
-                _log.info("not_ready" if was_ready else "ready", models=self._work.names)
+                prefix = "" if self._seat is None else "worker_"
+                _log.info(f"{prefix}not_ready" if was_ready else f"{prefix}ready", models=self._work.names)
+                if self._seat is not None:
+                    self._seat.tell_readiness(is_ready=self.health.is_ready)
 
     def _drain(self) -> None:
         """Say NOT_SERVING, let clients see it, then let what is under way end."""
@@ -250,7 +275,8 @@ class Host(Generic[Settings]):
         self.health.close()
         stopped.wait()
         self._work.close(timeout_s=1.0)
-        self._side_port.stop()
+        if self._side_port is not None:
+            self._side_port.stop()
         if self._tracing is not None:
             self._tracing.close()
         _log.info("stopped")
@@ -259,7 +285,9 @@ class Host(Generic[Settings]):
         names = [f"/{self._service.full_name}/{method}" for method in self._service.asking_methods]
         return Door(self._pool, [*names, f"/{OIP_SERVICE}/ModelInfer"], self._work.late_s)
 
-    def _bind(self, host: str, port: int) -> int:
+    def _bind(self) -> int:
+        host, port = host_and_port(self._settings.grpc.address)
+        port = port if self._seat is None else self._seat.start.grpc_port
         try:
             return self._server.add_insecure_port(f"{host}:{port}")
         except RuntimeError as error:  # gRPC's way to say that the port is taken
@@ -290,13 +318,30 @@ def _settle_heap() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-def serve(service: Service[Settings], settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code of the process."""
-    configure_logs(settings.log)
-    log_settings(settings)
+def process_registry() -> CollectorRegistry:
+    """Return a registry that holds what there is to say of this process itself."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
+def serve(service: Service[Settings], settings: Settings, seat: Seat | None = None) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code of the process.
+
+    Args:
+        service: what is served.
+        settings: how.
+        seat: of this process, where it is one of several.
+    """
+    if seat is None:
+        configure_logs(settings.log)
+        log_settings(settings)
+    else:
+        configure_logs(settings.log, worker=seat.start.number)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        host = Host(service, settings, _settle_heap)
+        host = Host(service, settings, _settle_heap, seat)
     except OSError as error:
         _log.error("port_taken", problem=str(error))
         return 1
@@ -313,20 +358,21 @@ def serve(service: Service[Settings], settings: Settings) -> int:
     return host.run()
 
 
-def _options(settings: HostSettings) -> list[tuple[str, int]]:
+def _options(settings: HostSettings, *, is_port_shared: bool) -> list[tuple[str, int]]:
     grpc_settings = settings.grpc
     return [
         ("grpc.max_receive_message_length", grpc_settings.max_message_bytes),
         ("grpc.max_send_message_length", grpc_settings.max_message_bytes),
         ("grpc.max_connection_age_ms", round(grpc_settings.max_connection_age_s * 1000)),
         ("grpc.max_connection_age_grace_ms", round(grpc_settings.grace_s * 1000)),
-        ("grpc.so_reuseport", 0),  # a second service on the same port must fail, not share it unseen
+        ("grpc.so_reuseport", int(is_port_shared)),  # a second service must fail, not share the port unseen
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_FLOOR_MS),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _KEEPALIVE_FLOOR_MS),
     ]
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the two parts of an address."""
     host, _, port = address.rpartition(":")
     return host, int(port)

@@ -7,8 +7,10 @@ reads the pipe, is dropped and counted rather than kept without bound.
 
 import atexit
 import contextlib
+import select
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import TextIO
 
 MAX_WAITING_LINES = 65_536
@@ -60,8 +62,9 @@ class LogWriter:
             if lines:
                 # A log that cannot be written must not end the service: whoever read the pipe is gone.
                 with contextlib.suppress(OSError, ValueError):
-                    self._file.write("\n".join(lines) + "\n")
-                    self._file.flush()
+                    for text in _portions(lines):
+                        self._file.write(text)
+                        self._file.flush()
 
     def close(self) -> None:
         """Write what waits and end the thread; later lines are written by whoever logs them."""
@@ -77,3 +80,17 @@ class LogWriter:
             self._closing.wait(self._gather_s)
             self._arrival.clear()
             self.flush()
+
+
+def _portions(lines: list[str]) -> Iterator[str]:
+    """Yield the lines in portions that a pipe takes as one: several processes may write to the same."""
+    portion, size = list[str](), 0
+    for line in lines:
+        line_bytes = len(line.encode(errors="replace")) + 1
+        if portion and size + line_bytes > select.PIPE_BUF:
+            yield "".join(portion)
+            portion, size = [], 0
+        portion.append(line + "\n")
+        size += line_bytes
+    if portion:
+        yield "".join(portion)

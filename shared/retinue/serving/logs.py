@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -13,15 +14,25 @@ from retinue.serving.settings import HostSettings, LogSettings
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
-def configure_logs(settings: LogSettings) -> None:
-    """Make every logger of the process write as the settings say."""
+def configure_logs(settings: LogSettings, **facts: object) -> None:
+    """Make every logger of the process write as the settings say.
+
+    Args:
+        settings: how.
+        facts: stand in every line.
+    """
     is_pretty = settings.format == "pretty" or (settings.format == "auto" and sys.stdout.isatty())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False))
         if is_pretty
         else structlog.processors.JSONRenderer()
     )
+
+    def add_facts(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        return {**event, **facts}
+
     processors: list[Any] = [
+        *([add_facts] if facts else []),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         *([] if is_pretty else [structlog.processors.ExceptionRenderer(_TRACEBACKS)]),

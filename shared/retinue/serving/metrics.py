@@ -7,7 +7,7 @@ sets.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -165,6 +165,23 @@ class Metrics:
     def solve_observer(self, problem: str) -> "SolveObserver":
         """Return the observer that solvers of one kind of problem report to."""
         return SolveObserver(self, problem)
+
+
+class WorkerMetrics:
+    """The metrics of who supervises several worker processes.
+
+    Args:
+        registry: where they are registered.
+        ready_count: how many of them can answer.
+    """
+
+    def __init__(self, registry: CollectorRegistry, ready_count: Callable[[], int]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as in `Metrics`
+        self.restarts = Counter(
+            "retinue_worker_restarts_total", "Worker processes that ended and were replaced.", registry=registry
+        )
+        ready = Gauge("retinue_ready_workers", "Worker processes that can answer.", registry=registry)
+        ready.set_function(ready_count)
 
 
 class SolveObserver:

@@ -2,16 +2,17 @@
 
 import hmac
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
-from retinue.runtime.errors import NotAllowed, NotSupported, Overloaded, ProviderMissing
+from retinue.runtime.errors import InvalidInput, NotAllowed, NotSupported, Overloaded, ProviderMissing
 from retinue.runtime.model_control import ModelControl
 from retinue.serving.settings import ModelSettings
 
+Change = Literal["load", "unload"]
 _MOST_CALLS: Final = 4  # that change models or wait to; each holds a thread that others may need
 _RETRY_AFTER_S: Final = 1.0
 _log = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ class ModelKeeper:
         self._asked: SimpleQueue[None] = SimpleQueue()
         self._calls = threading.BoundedSemaphore(_MOST_CALLS)
         self._on_change: Callable[[], object] = lambda: None
+        self._change: Callable[[Change, str], None] = self.apply
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +63,15 @@ class ModelKeeper:
                 _log.info("refresh_asked")
                 self._attempt(self._control.refresh)
 
+    def route(self, change_everywhere: Callable[[Change, str], None]) -> None:
+        """Have calls change the models of all processes of this service, which end up in the `apply` of each."""
+        self._change = change_everywhere
+
+    def begin_with(self, changes: Mapping[str, Change]) -> None:
+        """Begin with what calls have changed in other processes of this service, before anything is loaded."""
+        for name, change in changes.items():
+            self._control.begin_with(name, is_wanted=change == "load")
+
     def load(self, name: str, authorization: str) -> None:
         """Load a model, or its latest state, for a caller.
 
@@ -76,21 +87,32 @@ class ModelKeeper:
             ModelNotFound: there is no such model.
             LoadFailed: it cannot be loaded; what was served before still is.
         """
-        self._call(self._control.load, name, authorization)
+        self._call("load", name, authorization)
 
     def unload(self, name: str, authorization: str) -> None:
         """Unload a model for a caller; raises the same, but for `LoadFailed`."""
-        self._call(self._control.unload, name, authorization)
+        self._call("unload", name, authorization)
 
-    def _call(self, change: Callable[[str], None], name: str, authorization: str) -> None:
+    def apply(self, change: Change, name: str) -> None:
+        """Load or unload a model here; raises what `load` and `unload` do of the model."""
+        try:
+            if change == "load":
+                self._control.load(name)
+            else:
+                self._control.unload(name)
+        finally:
+            self._on_change()
+
+    def _call(self, change: Change, name: str, authorization: str) -> None:
         self._check(authorization)
+        if not name:
+            raise InvalidInput("model_name", "required")
         if not self._calls.acquire(blocking=False):
             raise Overloaded("other changes of models are waiting", retry_after_s=_RETRY_AFTER_S, cause="in_flight")
         try:
-            change(name)
+            self._change(change, name)
         finally:
             self._calls.release()
-            self._on_change()
 
     def _check(self, authorization: str) -> None:
         if not self.is_open:

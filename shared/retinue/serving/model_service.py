@@ -155,7 +155,7 @@ class ModelWork(Generic[Item, Answer, Settings]):
             )
 
         size = EngineSize(
-            workers=engine.workers or max(1, available_cores() // engine.threads),
+            workers=engine.workers or max(1, available_cores() // engine.threads // self._settings.workers),
             max_batch_size=engine.max_batch_size,
             max_queue_items=engine.max_queue_count,
             max_queue_bytes=engine.max_queue_bytes,

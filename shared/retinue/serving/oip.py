@@ -13,7 +13,6 @@ import structlog
 
 from retinue.oip import open_inference_pb2 as oip
 from retinue.oip.open_inference_pb2_grpc import GRPCInferenceServiceServicer
-from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Cancelled, InvalidInput, ModelNotFound, ModelNotReady, NotSupported, RetinueError
 from retinue.serving.call import caller_of, current_call
 from retinue.serving.model_infer import infer

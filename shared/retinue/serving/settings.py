@@ -173,6 +173,7 @@ class HostSettings(BaseSettings):
 
     grpc: GrpcSettings = Field(default_factory=GrpcSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
+    workers: int = Field(default=1, ge=1, le=256, description="Processes that serve on the same port.")
     log: LogSettings = Field(default_factory=LogSettings)
     tracing: TracingSettings = Field(default_factory=TracingSettings)
 

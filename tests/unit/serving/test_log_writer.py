@@ -2,6 +2,7 @@
 
 import io
 import json
+import select
 import threading
 
 from retinue.serving import log_writer
@@ -73,3 +74,30 @@ def test_a_stuck_reader_costs_lines_and_not_memory() -> None:
     assert len(lines) == 1 + log_writer.MAX_WAITING_LINES + 1
     (lost,) = [json.loads(line) for line in lines if "log_lines_lost" in line]
     assert lost["count"] == 5
+
+
+class Portions(SignallingFile):
+    """A file that keeps what was written at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.portions: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.portions.append(text)
+        return super().write(text)
+
+
+def test_lines_are_written_in_portions_that_no_other_process_can_come_between() -> None:
+    """A pipe takes so many bytes as one; a longer line is alone."""
+    file = Portions()
+    writer = LogWriter(file)
+    lines = [f"{number} {'é' * number}" for number in range(200)] + ["x" * 10_000, "last"]
+    for line in lines:
+        writer.info(line)
+    writer.close()
+    assert file.getvalue() == "".join(f"{line}\n" for line in lines)
+    assert all(portion.endswith("\n") for portion in file.portions)
+    large = [portion for portion in file.portions if len(portion.encode()) > select.PIPE_BUF]
+    assert large == [f"{'x' * 10_000}\n"]
+    assert len(file.portions) < len(lines) / 2

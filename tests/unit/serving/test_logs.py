@@ -44,13 +44,19 @@ def written(
     log: Callable[[Any], object],
     level: Literal["debug", "info", "warning", "error"] = "info",
     kind: Literal["auto", "json", "pretty"] = "json",
+    **facts: object,
 ) -> str:
     """Return what stands on stdout after something was logged."""
     with redirect_stdout(stdout):
-        configure_logs(LogSettings(level=level, format=kind))
+        configure_logs(LogSettings(level=level, format=kind), **facts)
     log(structlog.get_logger("test"))
     structlog.get_config()["logger_factory"]().close()
     return stdout.getvalue()
+
+
+def test_facts_of_the_process_stand_in_every_line(stdout: Terminal) -> None:
+    line = json.loads(written(stdout, lambda log: log.info("model_loaded", model="digits"), worker=3))
+    assert (line["worker"], line["model"]) == (3, "digits")
 
 
 def test_a_line_is_one_json_object_with_its_facts(stdout: Terminal) -> None:

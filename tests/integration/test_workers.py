@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -196,6 +197,23 @@ def test_sigterm_drains_all_without_losing_an_answer(workers: Workers) -> None:
     assert not any(map(is_alive, pids))
     (stopped,) = [event for event in workers.service.events() if event["event"] == "stopped" and "worker" not in event]
     assert stopped["exit_codes"] == [0, 0]
+
+
+def test_sigterm_before_all_have_loaded_is_no_failure(tmp_path: Path) -> None:
+    write_package(tmp_path / "models")
+    log = tmp_path / "service.log"
+    process = ServiceProcess("classification", log, {"RETINUE_WORKERS": "2"})
+
+    def end() -> None:
+        wait_until(lambda: log.exists() and "worker_started" in log.read_text())
+        process.terminate()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(ServiceFailed), process:
+        pass
+    ending.join()
+    assert process.wait() == 0
 
 
 def test_workers_end_when_their_supervisor_is_killed(workers: Workers) -> None:

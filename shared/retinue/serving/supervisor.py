@@ -201,11 +201,12 @@ class Supervisor:
         for worker in self._living():
             worker.terminate()
         end_s = time.monotonic() + grpc.drain_delay_s + grpc.grace_s + _LEEWAY_S
-        codes = [worker.wait(max(0.0, end_s - time.monotonic())) for worker in self._living()]
+        codes = {worker: worker.wait(max(0.0, end_s - time.monotonic())) for worker in self._living()}
         self._side_port.stop()
         self._port.close()
-        _log.info("stopped", exit_codes=codes)
-        return int(self._has_failed or any(codes))
+        _log.info("stopped", exit_codes=list(codes.values()))
+        # One that was still starting knew no better than to end at once.
+        return int(self._has_failed or any(code for worker, code in codes.items() if worker.is_loaded))
 
 
 def supervise(settings: HostSettings) -> int:

@@ -65,7 +65,8 @@ class Batcher(Generic[Item, Answer]):
         self._ends: dict[Hashable, float] = {}  # when each busy worker is expected to come back
         self._coming: deque[float] = deque()  # when those came who were told that they would be in time
         self._foresight = Foresight()
-        self._taken: dict[Hashable, list[Ticket[Item, Answer]]] = {}  # what each worker is busy with
+        # Of what each worker is busy with: when it was queued, and how long it was expected to take from then on.
+        self._taken: dict[Hashable, list[tuple[float, float]]] = {}
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -215,11 +216,11 @@ class Batcher(Generic[Item, Answer]):
             affordable = self.sizes.affordable(line, caller.deadline_s - now_s, bucket)
         return min(self._backlog.count(bucket) + 1, affordable)
 
-    def _learn(self, done: Iterable[Ticket[Item, Answer]], now_s: float) -> None:
-        """Compare what was expected of tickets with what it came to, now that they are done."""
-        for ticket in done:
-            if ticket.expected_s:
-                self._foresight.learn(ticket.expected_s, now_s - ticket.enqueued_s)
+    def _learn(self, done: Iterable[tuple[float, float]], now_s: float) -> None:
+        """Compare what was expected of items with what it came to, now that they are done."""
+        for enqueued_s, expected_s in done:
+            if expected_s:
+                self._foresight.learn(expected_s, now_s - enqueued_s)
 
     def _wait_s(self, priority: Priority, now_s: float) -> float:
         """Return how long an item that comes now is expected to wait for a worker."""
@@ -282,7 +283,8 @@ class Batcher(Generic[Item, Answer]):
                 backlog.pop(level, bucket)
                 dropped.append(reason)
                 if line is not None and reason == "deadline":
-                    self._learn([ticket], now_s + line.seconds(1))  # which is the soonest that it could have been done
+                    # The soonest that it could have been done.
+                    self._learn([(ticket.enqueued_s, ticket.expected_s)], now_s + line.seconds(1))
                 continue
             due_s = min(due_s, math.inf if ticket.caller.deadline_s is None else ticket.caller.deadline_s)
             if batch and line is not None and now_s + line.seconds(len(batch) + 1) > due_s:
@@ -294,7 +296,7 @@ class Batcher(Generic[Item, Answer]):
                 backlog.put_back(bucket, entry)
             del batch[size:]
             self._ends[seat] = now_s if line is None else now_s + line.seconds(size)
-            self._taken[seat] = [entry.ticket for entry in batch]
+            self._taken[seat] = [(entry.ticket.enqueued_s, entry.ticket.expected_s) for entry in batch]
         return [entry.ticket for entry in batch], dropped
 
     def _is_hopeless(self, ticket: Ticket[Item, Answer], bucket: Hashable, now_s: float, *, is_behind: bool) -> bool:

@@ -311,11 +311,11 @@ def test_a_token_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_field_has_a_description() -> None:
-    for group in ServiceSettings.model_fields.values():
-        kind: Any = group.annotation
-        for name, field in kind.model_fields.items():
-            assert field.description, f"{kind.__name__}.{name}"
-            assert field.description.endswith("."), f"{kind.__name__}.{name}"
+    for group, whole in ServiceSettings.model_fields.items():
+        parts: dict[str, Any] = getattr(whole.annotation, "model_fields", {"": whole})
+        for name, field in parts.items():
+            assert field.description, f"{group}.{name}"
+            assert field.description.endswith("."), f"{group}.{name}"
 
 
 def test_the_default_of_workers_is_left_to_the_machine() -> None:

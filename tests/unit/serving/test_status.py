@@ -96,6 +96,8 @@ def test_a_call_can_end_with_these_codes_only() -> None:
         "RESOURCE_EXHAUSTED",
         "DEADLINE_EXCEEDED",
         "CANCELLED",
+        "FAILED_PRECONDITION",
+        "PERMISSION_DENIED",
         "INTERNAL",
     }
     assert len(set(POSSIBLE_CODES)) == len(POSSIBLE_CODES)

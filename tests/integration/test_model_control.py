@@ -455,4 +455,4 @@ def test_the_memory_of_a_model_comes_back_when_it_is_unloaded(tmp_path: Path) ->
             asked.load("heavy")
         print(f"RSS with {held}, without {without} MB")  # noqa: T201 - for who measures
     assert all(more - less > 60 for more, less in zip(held, without, strict=True))
-    assert max(without) - min(without) < 20
+    assert max(without) - min(without) < 36  # half of the model: nothing of it stays, round after round

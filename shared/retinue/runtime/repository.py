@@ -83,8 +83,9 @@ def stamp(roots: Iterable[Path]) -> frozenset[tuple[str, int, int, int]]:
     for folder in folders:
         with suppress(OSError), os.scandir(folder) as files:
             for file in files:
-                stat = os.stat(file.path)  # noqa: PTH116 - of what a link leads to
-                stamps.add((file.path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+                with suppress(OSError):
+                    stat = os.stat(file.path)  # noqa: PTH116 - of what a link leads to
+                    stamps.add((file.path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return frozenset(stamps)
 
 

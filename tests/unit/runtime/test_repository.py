@@ -211,6 +211,17 @@ def test_a_stamp_follows_links_to_what_they_lead_to(tmp_path: Path) -> None:
     assert stamp([tmp_path / "now"]) != before
 
 
+def test_links_that_lead_nowhere_hide_nothing(tmp_path: Path) -> None:
+    folder = write_package(tmp_path, "m", "1")
+    for number in range(20):
+        (folder / f"a{number}").symlink_to(folder / "absent")
+    (folder / "loop").symlink_to(folder / "loop")
+    before = stamp([tmp_path])
+    (folder / "model.onnx").write_bytes(b"another graph")
+    assert len(before) == 2
+    assert stamp([tmp_path]) != before
+
+
 def test_the_stamp_of_nothing_is_empty(tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     assert stamp([]) == stamp([tmp_path, tmp_path / "absent", tmp_path / "a file"]) == frozenset()

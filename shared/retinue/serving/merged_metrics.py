@@ -63,10 +63,17 @@ class MergedMetrics(Collector):
         self._past: Families = []
         self._lock = threading.Lock()
 
-    def bury(self, last: Families) -> None:
-        """Keep the totals of a process that has ended: what it said last."""
+    def bury(self, last: Families, forget: Callable[[], object] = lambda: None) -> None:
+        """Keep the totals of a process that has ended: what it said last.
+
+        Args:
+            last: what it said.
+            forget: takes it from among the sources, in the same instant for all who collect: were it there and among
+                the ended for one of them, its totals would count twice and seem to fall afterwards.
+        """
         totals = [family for family in last if family.type in ("counter", "histogram")]
         with self._lock:
+            forget()
             self._past = merged([self._past, totals])
 
     def describe(self) -> Families:
@@ -75,6 +82,5 @@ class MergedMetrics(Collector):
 
     def collect(self) -> Families:
         """Return the metrics of all, living and ended."""
-        sources = list(self._sources())
         with self._lock:
-            return merged([*sources, self._past])
+            return merged([*self._sources(), self._past])

@@ -119,9 +119,11 @@ class Supervisor:
             self._start(number)
 
     def _bury(self, worker: WorkerProcess, exit_code: int) -> None:
-        with self._table:
-            del self._workers[worker.number]
-        self._merged.bury(worker.last_metrics)
+        def forget() -> None:
+            with self._table:
+                del self._workers[worker.number]
+
+        self._merged.bury(worker.last_metrics, forget)
         if not self._may_serve:  # it could not begin, and so could no other
             _log.error("worker_failed", worker=worker.number, exit_code=exit_code)
             self._has_failed = True

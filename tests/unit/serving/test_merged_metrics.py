@@ -1,6 +1,7 @@
 """The metrics of several processes as those of one: every event once, none lost with the process that counted it."""
 
 import pickle
+import threading
 from typing import Any
 
 import pytest
@@ -92,6 +93,26 @@ def test_totals_of_who_has_ended_stay_and_its_gauges_go() -> None:
     assert values(collector.collect())["time_seconds_count[('method', 'a')]"] == 2
     living.clear()
     assert values(collector.collect())["calls_total[('code', 'OK')]"] == 110
+
+
+def test_who_is_buried_while_somebody_collects_counts_once() -> None:
+    """Counted twice, its totals would seem to fall with the next collection: to Prometheus a restart."""
+    last = families_of({"OK": 10})
+    living = [last]
+    burials = []
+
+    def sources() -> list[Families]:
+        found = list(living)
+        if not burials:
+            burials.append(threading.Thread(target=collector.bury, args=(last, living.clear)))
+            burials[0].start()
+            burials[0].join(0.2)  # it would be over by then, were it let
+        return found
+
+    collector = MergedMetrics(sources)
+    assert values(collector.collect())["calls_total[('code', 'OK')]"] == 10
+    burials[0].join()
+    assert values(collector.collect())["calls_total[('code', 'OK')]"] == 10
 
 
 def test_what_comes_in_is_left_as_it_was() -> None:

@@ -99,7 +99,7 @@ def test_who_is_buried_while_somebody_collects_counts_once() -> None:
     """Counted twice, its totals would seem to fall with the next collection: to Prometheus a restart."""
     last = families_of({"OK": 10})
     living = [last]
-    burials = []
+    burials: list[threading.Thread] = []
 
     def sources() -> list[Families]:
         found = list(living)

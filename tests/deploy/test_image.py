@@ -76,6 +76,11 @@ def test_its_kernels_come_from_the_image_whatever_machine_built_it(container: Co
     assert container.python(KERNELS) == "True 0 x86-64-v3 True"
 
 
+def test_its_calls_can_be_traced(container: Container) -> None:
+    """A service whose settings name a collector ends where the packages for it are missing."""
+    assert container.python("import opentelemetry.exporter.otlp.proto.grpc.trace_exporter; print('there')") == "there"
+
+
 def test_it_holds_no_tool_and_no_other_service(container: Container, service: str) -> None:
     tools, packages, code = container.python(TOOLS).splitlines()
     assert (tools, packages) == ("[]", "[]")

@@ -36,8 +36,9 @@ SERVICE_CONFIG: dict[str, Any] = {
             },
         }
     ],
-    # Half of the tokens gone, that is 50 failures in a row, and retries stop until every tenth call's worth succeeds.
-    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    # Each failure takes a token, each success gives a tenth back; with half of them gone retries stop. A replica that
+    # is killed fails all its calls at once, of which a server takes up to 256 (`grpc.max_in_flight_calls`).
+    "retryThrottling": {"maxTokens": 1000, "tokenRatio": 0.1},
 }
 
 _SCHEME = re.compile(r"(?:dns|ipv4|ipv6|unix|unix-abstract|xds):")

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 import grpc
 import grpc.aio
 
+from retinue.client.broken_answer import BrokenAnswer
 from retinue.client.call import DEFAULT_STREAM_TIMEOUT_S, DEFAULT_TIMEOUT_S, Call, checked_timeout_s
 from retinue.client.channel import DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_TARGET, Target, open_async_channel
 from retinue.client.errors import ItemError, call_failed
@@ -58,10 +59,13 @@ class AsyncServiceClient:
     async def _call(
         self, method: "grpc.aio.UnaryUnaryMultiCallable[Single, Response]", request: Single, call: Call
     ) -> Response:
-        try:
-            return await method(request, timeout=call.timeout_s, metadata=call.metadata)
-        except grpc.RpcError as error:
-            raise call_failed(error, call.request_id) from error
+        broken = BrokenAnswer(call.timeout_s)
+        while True:
+            try:
+                return await method(request, timeout=broken.left_s, metadata=call.metadata)
+            except grpc.RpcError as error:
+                if not broken.is_to_be_repeated(error):
+                    raise call_failed(error, call.request_id) from error
 
     async def _call_with_all(
         self,

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,20 @@ def test_retries_end_after_four_attempts(client: ClassificationClient, served: R
     with pytest.raises(ServiceUnavailable, match="draining"):
         client.classify(JPEG)
     assert len(served.service.requests) == 4
+
+
+def test_all_calls_of_a_replica_that_goes_are_asked_again(client: ClassificationClient, served: Running) -> None:
+    """A server answers at most 256 calls at once, so that many may fail in one instant; retries must not stop there."""
+
+    def lost_at_first(request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        if "grpc-previous-rpc-attempts" not in dict(context.invocation_metadata()):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        return answer(request.image.id)
+
+    served.service.on_classify = lost_at_first
+    with ThreadPoolExecutor(64) as pool:
+        answers = [pool.submit(client.classify, JPEG) for _ in range(256)]
+    assert all(one.exception() is None for one in answers)
 
 
 def test_overload_is_not_asked_again_and_says_when(client: ClassificationClient, served: Running) -> None:

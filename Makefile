@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BUILDER ?= docker build
 SERVICE ?= classification
+REPLICAS ?= 1
 SETUP := pyproject.toml constraints.txt hatch_build.py $(shell find protos -name '*.proto')
 SCENARIO ?= smoke
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -15,8 +16,8 @@ help: ## Show what there is
 demo: .venv/.cpu ## Start the services, send real pictures, print a table, write annotated PNGs to out/
 	$(BIN)/python -m loadtests.demo
 
-serve: .venv/.cpu ## Start the services and keep them running
-	$(BIN)/python -m loadtests.serve
+serve: .venv/.cpu ## Start the services and keep them running: make serve REPLICAS=2
+	$(BIN)/python -m loadtests.serve --replicas $(REPLICAS)
 
 test: .venv/.dev ## Run the tests that take seconds each
 	$(BIN)/python -m pytest -m "not slow"

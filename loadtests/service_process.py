@@ -91,6 +91,11 @@ class ServiceProcess:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Send SIGKILL and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> int:
         """Send SIGTERM, wait until it has ended and return its exit code."""
         self.terminate()

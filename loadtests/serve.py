@@ -29,8 +29,8 @@ _CALLS_OF_ONE = """\
   metrics:  curl http://{http}/metrics
   health:   curl http://{http}/readyz
   log:      {log}"""
-_PROXIES = f"""\
-Each service on one port, {", ".join(f"127.0.0.1:{50151 + place}" for place in range(len(SERVICES)))}, by either of
+_PROXIES = """\
+Each service on one port, {fronts}, by either of
   haproxy -f deploy/proxies/haproxy.cfg
   nginx -p out -c "$PWD/deploy/proxies/nginx.conf\""""
 
@@ -43,6 +43,15 @@ def addresses(service: str, replica: int = 0) -> tuple[str, str]:
     """
     place = SERVICES.index(service) + 10 * replica
     return f"127.0.0.1:{50051 + place}", f"127.0.0.1:{8080 + place}"
+
+
+def front(service: str) -> str:
+    """Return where the shipped proxies listen for calls of a service.
+
+    >>> front("detection")
+    '127.0.0.1:50152'
+    """
+    return f"127.0.0.1:{50151 + SERVICES.index(service)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(error, file=sys.stderr)
                 return 1
             targets = ",".join(addresses(service, replica)[0] for replica in range(replica_count))
-            print(_CALLS.format(name=service, targets=targets, command=_COMMANDS[service]), *calls, sep="\n", flush=True)
+            print(_CALLS.format(name=service, targets=targets, command=_COMMANDS[service]), *calls, sep="\n")
         if replica_count == 2:
-            print(_PROXIES, flush=True)
+            print(_PROXIES.format(fronts=", ".join(map(front, SERVICES))))
         print("Ctrl-C stops.", flush=True)
         stop.wait()
     return 0

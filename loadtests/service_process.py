@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,14 +33,22 @@ class ServiceProcess:
         service: name of the service.
         log: file that takes its output, overwritten.
         settings: environment variables, such as ``RETINUE_ENGINE__WORKERS``; free ports are taken by default.
+        prefix: what to put before the command, such as ``ip netns exec NAME``; it must become the service.
         start_timeout_s: how long it may take to become ready.
     """
 
     def __init__(
-        self, service: str, log: Path, settings: Mapping[str, str] | None = None, *, start_timeout_s: float = 180.0
+        self,
+        service: str,
+        log: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        prefix: Sequence[str] = (),
+        start_timeout_s: float = 180.0,
     ) -> None:
         self._service = service
         self._log = log
+        self._command = [*prefix, sys.executable, "-m", f"services.{service}"]
         self._start_timeout_s = start_timeout_s
         self._environment = {
             **os.environ,  # noqa: TID251 - handed on to the child
@@ -61,7 +69,7 @@ class ServiceProcess:
         """
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self._service}"],
+                self._command,
                 cwd=REPOSITORY,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

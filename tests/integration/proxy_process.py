@@ -15,11 +15,19 @@ import pytest
 from loadtests.serve import SERVICES, addresses, front
 from loadtests.service_process import REPOSITORY, ServiceProcess
 
-_PROXIES = REPOSITORY / "deploy" / "proxies"
+PROXIES = REPOSITORY / "deploy" / "proxies"
 _COMMANDS = {
     "haproxy": ("-f", "{folder}/haproxy.cfg"),
     "nginx": ("-p", "{folder}", "-c", "{folder}/nginx.conf"),
 }
+
+
+def proxy_program(name: str) -> str:
+    """Return where ``haproxy`` or ``nginx`` is; skip the test where it is not installed."""
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip(f"{name} is not installed (Debian: apt-get install haproxy nginx-light)")
+    return program
 
 
 class ProxyProcess:
@@ -32,10 +40,7 @@ class ProxyProcess:
     """
 
     def __init__(self, name: str, folder: Path, replicas: Mapping[str, Sequence[ServiceProcess]]) -> None:
-        program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-        if program is None:
-            pytest.skip(f"{name} is not installed (Debian: apt-get install haproxy nginx-light)")
-        self._command = [program, *(part.format(folder=folder) for part in _COMMANDS[name])]
+        self._command = [proxy_program(name), *(part.format(folder=folder) for part in _COMMANDS[name])]
         self._log = folder / f"{name}.log"
         ports = {_port(front(service)): _free_port() for service in SERVICES}
         for service in SERVICES:
@@ -43,7 +48,7 @@ class ProxyProcess:
                 running = replicas[service][place] if service in replicas else None
                 actual = (running.target, running.http) if running else (f":{_free_port()}", f":{_free_port()}")
                 ports |= dict(zip(map(_port, addresses(service, place)), map(_port, actual), strict=True))
-        for path in _PROXIES.iterdir():
+        for path in PROXIES.iterdir():
             moved = re.sub(r"\d{4,5}", lambda number: ports.get(number[0], number[0]), path.read_text())
             (folder / path.name).write_text(moved)
         self.targets = {service: f"127.0.0.1:{ports[_port(front(service))]}" for service in SERVICES}

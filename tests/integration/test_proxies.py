@@ -78,8 +78,12 @@ def test_a_killed_replica_loses_no_call(proxied: str, goer: ServiceProcess) -> N
     assert load.lost == []
 
 
-def test_a_terminated_replica_loses_no_call(proxied: str, goer: ServiceProcess) -> None:
-    with MatchingClient(proxied) as client, SteadyLoad(lambda: client.match_points(POINTS, POINTS, 5.0)) as load:
+@pytest.mark.parametrize("callers", [8, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_terminated_replica_loses_no_call(proxied: str, goer: ServiceProcess, callers: int) -> None:
+    with (
+        MatchingClient(proxied) as client,
+        SteadyLoad(lambda: client.match_points(POINTS, POINTS, 5.0), callers) as load,
+    ):
         load.wait_for(400)
         goer.terminate()
         assert goer.wait() == 0

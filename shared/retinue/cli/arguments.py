@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from retinue.cli.matching_arguments import add_evaluate, add_match, add_track
-from retinue.cli.number_arguments import count, distance, pixels, share
+from retinue.cli.number_arguments import count, distance, pixels, positive, seconds, share
 from retinue.cli.parser import Parser, add_server
 
 DEFAULT_ROOT = Path("models")
+DEFAULT_TUNING = Path("tuning")
 BLENDS = ("crop", "mean", "gaussian")
 NMS_KINDS = ("hard", "soft_linear", "soft_gaussian", "diou", "matrix", "none")
 
@@ -45,6 +46,7 @@ def build_parser() -> Parser:
     _add_segment(segmenting)
     models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
     _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
+    _add_tune(commands.add_parser("tune", help="measure how a model runs best on this machine", description=_TUNE))
     return parser
 
 
@@ -55,6 +57,8 @@ _EVALUATE = """Ask a matching service for COCO's figures of detections."""
 _TRACK = """Ask a matching service which detections of successive frames are the same thing."""
 _SEGMENT = """Ask a segmentation service which pixels of pictures, or of one slide, belong to what.
 Exit code 1 if any has no answer."""
+_TUNE = """Measure providers, workers, threads and batches on this machine, and write the best where services find it.
+Nothing else should run meanwhile."""
 _MODELS = """Look after model repositories on this machine: folders of <model>/<version>/model.yaml."""
 
 
@@ -143,6 +147,33 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
             help=f"a model repository ({DEFAULT_ROOT}); may be repeated",
         )
     _add_import(commands.add_parser("import", help="make a model package of a PyTorch checkpoint or a YOLO"))
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="retinue.cli.tune")
+    parser.add_argument("model", metavar="NAME[@VERSION]", help="the model; its latest version if none is named")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help=f"a model repository ({DEFAULT_ROOT}); may be repeated",
+    )
+    parser.add_argument(
+        "--slo-ms", type=positive, default=50.0, metavar="MS", help="99 %% of answers are to come within (%(default)g)"
+    )
+    parser.add_argument(
+        "--budget-s", type=seconds, default=120.0, metavar="S", help="about how long it may take (%(default)g)"
+    )
+    parser.add_argument(
+        "--max-batch", type=count, default=32, metavar="N", help="the largest batch to try (%(default)s)"
+    )
+    parser.add_argument(
+        "--image", type=Path, action="append", metavar="FILE", help="a picture to ask about; default: one of 500x375"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=DEFAULT_TUNING, metavar="DIR", help="where the results are written (%(default)s)"
+    )
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:

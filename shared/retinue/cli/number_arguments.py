@@ -40,6 +40,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def positive(text: str) -> float:
+    """Return a number above 0; raises as `count`."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
 def distance(text: str) -> float:
     """Return a number from 0 up; raises as `count`."""
     value = _number(text)

@@ -14,6 +14,7 @@ from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import ModelNotReady
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.pipeline import Observer, Pipeline, RowPixels
+from retinue.runtime.providers import ON_CPU
 from retinue.runtime.statistics import Statistics
 from retinue.runtime.ticket import Answer, Item, Ticket
 from retinue.runtime.timings import Timings
@@ -108,7 +109,7 @@ def _batch_sizes(pipeline: Pipeline[Any, Any], size: EngineSize) -> BatchSizes:
         size.max_batch_size,
         max_pixels=size.max_batch_pixels if isinstance(pipeline, RowPixels) else None,
         row_pixels=pipeline.row_pixels if isinstance(pipeline, RowPixels) else lambda _: 1,
-        is_rounded=pipeline.provider != "cpu",
+        is_rounded=pipeline.provider not in ON_CPU,
     )
 
 

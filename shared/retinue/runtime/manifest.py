@@ -14,6 +14,7 @@ from retinue.runtime.errors import PackageInvalid
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Precision = Literal["float32", "float16"]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
@@ -58,6 +59,11 @@ class Manifest(Part):
     input: Part = Field(description="How a picture becomes the input tensor.")
     output: Part = Field(description="What the graph gives back.")
     files: dict[FileName, Sha256] = Field(min_length=1, description="Every file of the package with its sha256.")
+    precision: Precision = Field(
+        default="float32",
+        description="Least precise arithmetic that the model stands: float16 lets TensorRT and OpenVINO reckon in "
+        "16 bits where that is faster. A graph that holds float16 weights needs nothing said.",
+    )
     accuracy: tuple[Accuracy, ...] = Field(default=(), description="Measured figures; none if not measured.")
     provenance: Provenance = Field(description="Where the weights come from.")
     licence: str = Field(min_length=1, description="SPDX identifier of the weights' licence, or its name.")

@@ -5,9 +5,9 @@
 
 import json
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from retinue.runtime.classification_manifest import ClassificationManifest
 from retinue.runtime.detection_manifest import DetectionManifest, DetrManifest, FasterRcnnManifest, YoloManifest
 from retinue.runtime.errors import PackageInvalid
 from retinue.runtime.manifest import Manifest
+from retinue.runtime.plain_yaml import read_plain_yaml
 from retinue.runtime.segmentation_manifest import InstanceManifest, SegmentationManifest, SemanticManifest
 
 MANIFEST_NAME = "model.yaml"
@@ -69,10 +70,9 @@ def parse_manifest(text: str) -> Manifest:
             message names each key.
     """
     try:
-        content = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader
-    # PyYAML lets through what its scalars raise: 2024-13-45 is a ValueError, `!!bool maybe` a KeyError, and so on.
-    except (yaml.YAMLError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
-        raise PackageInvalid(f"{MANIFEST_NAME} is not YAML: {error}") from error
+        content = read_plain_yaml(text)
+    except ValueError as error:
+        raise PackageInvalid(f"{MANIFEST_NAME} is {error}") from error
     try:
         return validate_manifest(content)
     except PackageInvalid as error:
@@ -108,22 +108,6 @@ def manifest_schema() -> str:
     """Return the JSON schema of `model.yaml`, as `docs/model-manifest.schema.json` holds it."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(_Any).json_schema()}
     return json.dumps(schema, indent=2) + "\n"
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, a few of which can grow to gigabytes, and without repeated keys, the last of which wins."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs leave it out
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        mapping = super().construct_mapping(node, deep)
-        if len(mapping) < len(node.value):
-            raise yaml.MarkedYAMLError(problem="a key is repeated", problem_mark=node.start_mark)
-        return mapping
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """The ONNX Runtime backend: one session on CPU, CUDA or TensorRT, run by all workers at once.
 
-A session's weights lie in memory once, however many workers call it. On a CPU each call computes in the calling thread
-(`threads=1`) and the workers are the parallelism; threads of ONNX Runtime's own would fight them for the cores.
+A session's weights lie in memory once, however many workers call it; where that costs more than it saves, each worker
+may have its own. On a CPU each call computes in the calling thread (`threads=1`) and the workers are the parallelism;
+threads of ONNX Runtime's own would fight them for the cores.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import itertools
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from numpy.typing import NDArray
@@ -14,14 +17,8 @@ from numpy.typing import NDArray
 from retinue.runtime.backend import TensorInfo
 from retinue.runtime.errors import BackendFailed, PackageInvalid, ProviderMissing
 from retinue.runtime.onnx_runtime import onnxruntime, ort_errors
+from retinue.runtime.providers import ONNX_RUNTIME_NAMES, Provider, usable_providers
 
-Provider = Literal["cpu", "cuda", "tensorrt"]
-
-_NAMES: Mapping[Provider, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
 _ERRORS: tuple[type[Exception], ...] = (
     # ONNX Runtime's own have no common base, and there are more with each version.
     *(kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
@@ -32,13 +29,15 @@ _log = structlog.get_logger(__name__)
 
 
 class OnnxBackend:
-    """A graph in an ONNX Runtime session.
+    """A graph in an ONNX Runtime session, or in one for each worker.
 
     Args:
         path: the `.onnx` file.
         providers: what may run it, the most wanted first; operators that one cannot run fall to the next.
         threads: threads of ONNX Runtime's own for one call, at least 1.
         is_fallback_allowed: whether a provider that is not available is passed over with a warning.
+        workers: threads that call it, at least 1.
+        is_session_shared: whether they all run one session; only on a CPU is there another way.
 
     Raises:
         ProviderMissing: a provider is not available and no fallback is allowed, or none is left.
@@ -52,31 +51,51 @@ class OnnxBackend:
         providers: Sequence[Provider] = ("cpu",),
         threads: int = 1,
         is_fallback_allowed: bool = False,
+        workers: int = 1,
+        is_session_shared: bool = True,
     ) -> None:
         usable = usable_providers(providers, is_fallback_allowed=is_fallback_allowed)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle cores belong to the neighbours
+        # Threads that spin between the parts of a graph save their waking, and take a core from whoever else needs it:
+        # worth it only where one worker has the machine's cores to itself.
+        is_spinning = workers == 1 and threads > 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(is_spinning)))
         options.log_severity_level = 3  # errors only: they come back as exceptions as well
         if any(provider != "cpu" for provider in usable):
             onnxruntime.preload_dlls()
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=[_NAMES[name] for name in usable])
+            self._sessions = [
+                onnxruntime.InferenceSession(path, options, providers=[ONNX_RUNTIME_NAMES[name] for name in usable])
+                for _ in range(1 if is_session_shared or usable != ["cpu"] else workers)
+            ]
         except _ERRORS as error:
             problem = str(error).replace(str(path), path.name)  # where models lie is nobody's business outside
             raise PackageInvalid(f"{path.name} cannot be loaded: {problem}") from error
-        active = self._session.get_providers()
+        self._own = threading.local()
+        self._turns = itertools.count()  # whose `next` is atomic
+        active = self._sessions[0].get_providers()
         # ONNX Runtime drops a provider whose libraries fail to load without raising; that must not pass unseen.
-        lost = [name for name in usable if _NAMES[name] not in active]
+        lost = [name for name in usable if ONNX_RUNTIME_NAMES[name] not in active]
         if lost and not is_fallback_allowed:
             raise ProviderMissing(f"the {', '.join(lost)} provider failed to start; see ONNX Runtime's log above")
         if lost:
             _log.warning("provider_lost", lost=lost, used=active)
-        self.provider: str = next(name for name in (*usable, "cpu") if _NAMES[name] in active)
-        self.inputs = {node.name: _info(node) for node in self._session.get_inputs()}
-        self.outputs = {node.name: _info(node) for node in self._session.get_outputs()}
+        self.provider: str = next(name for name in (*usable, "cpu") if ONNX_RUNTIME_NAMES[name] in active)
+        self.inputs = {node.name: _info(node) for node in self._sessions[0].get_inputs()}
+        self.outputs = {node.name: _info(node) for node in self._sessions[0].get_outputs()}
         _log.info("graph_loaded", file=path.name, provider=self.provider, asked=list(providers), threads=threads)
+
+    def _session(self) -> Any:
+        """Return the session of the calling thread: the only one, or the one whose turn it was when it first called."""
+        if len(self._sessions) == 1:
+            return self._sessions[0]
+        try:
+            return self._own.session
+        except AttributeError:
+            self._own.session = self._sessions[next(self._turns) % len(self._sessions)]
+            return self._own.session
 
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return the named outputs for these inputs, as fresh arrays.
@@ -85,7 +104,7 @@ class OnnxBackend:
             BackendFailed: ONNX Runtime could not run the graph on them.
         """
         try:
-            results: list[NDArray[Any]] = self._session.run(outputs, feeds)
+            results: list[NDArray[Any]] = self._session().run(outputs, feeds)
         except _ERRORS as error:
             raise BackendFailed(f"the graph failed: {error}") from error
         return results
@@ -103,7 +122,8 @@ class OnnxBackend:
         Raises:
             BackendFailed: ONNX Runtime could not run the graph on them.
         """
-        binding = self._session.io_binding()
+        session = self._session()
+        binding = session.io_binding()
         try:
             for name, feed in feeds.items():
                 if isinstance(feed, onnxruntime.OrtValue):
@@ -113,42 +133,11 @@ class OnnxBackend:
             for name in outputs:
                 # TensorRT's graphs lie in CUDA's memory too.
                 binding.bind_output(name, "cuda" if name in kept and self.provider != "cpu" else "cpu")
-            self._session.run_with_iobinding(binding)
+            session.run_with_iobinding(binding)
         except _ERRORS as error:
             raise BackendFailed(f"the graph failed: {error}") from error
         values = binding.get_outputs()
         return [value if name in kept else value.numpy() for name, value in zip(outputs, values, strict=True)]
-
-
-def usable_providers(
-    wanted: Iterable[Provider], available: Iterable[str] | None = None, *, is_fallback_allowed: bool
-) -> list[Provider]:
-    """Return the wanted providers that this installation of ONNX Runtime has, in the order asked for.
-
-    Args:
-        wanted: what was asked for, the most wanted first.
-        available: ONNX Runtime's names of what there is; asked of it by default.
-        is_fallback_allowed: whether one that is missing is passed over with a warning.
-
-    Raises:
-        ProviderMissing: one is missing and no fallback is allowed, or none is left.
-
-    >>> usable_providers(["cuda", "cpu"], ["CUDAExecutionProvider", "CPUExecutionProvider"], is_fallback_allowed=False)
-    ['cuda', 'cpu']
-    """
-    wanted = list(wanted)
-    there = set(onnxruntime.get_available_providers() if available is None else available)
-    missing = [name for name in wanted if _NAMES[name] not in there]
-    usable = [name for name in wanted if name not in missing]
-    if missing and (not is_fallback_allowed or not usable):
-        has = ", ".join(name for name, long_name in _NAMES.items() if long_name in there)
-        raise ProviderMissing(
-            f"ONNX Runtime here has no {', '.join(missing)} provider (it has: {has}); "
-            "install retinue[gpu] for cuda and tensorrt, or allow a fallback"
-        )
-    if missing:
-        _log.warning("provider_missing", missing=missing, used=usable)
-    return usable
 
 
 def _info(node: Any) -> TensorInfo:

@@ -8,14 +8,15 @@ from typing import Generic, TypeVar
 import grpc
 import structlog
 
-from retinue.runtime.backend import LoadGraph
+from retinue.runtime.backend import Backend, LoadGraph
 from retinue.runtime.caller import Priority
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import ProviderMissing
 from retinue.runtime.model_control import ModelControl
+from retinue.runtime.execution import Execution
+from retinue.runtime.load_graph import load_graph
 from retinue.runtime.models import Models
-from retinue.runtime.onnx_backend import OnnxBackend
 from retinue.runtime.package import Package
 from retinue.runtime.pipeline import Pipeline
 from retinue.runtime.repository import scan, stamp
@@ -23,6 +24,7 @@ from retinue.serving.metrics import Load, Metrics
 from retinue.serving.model_keeper import ModelKeeper
 from retinue.serving.settings import ServiceSettings
 from retinue.serving.tensor_model import TensorModels
+from retinue.serving.tuning import Tuning
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -80,6 +82,7 @@ class ModelWork(Generic[Item, Answer, Settings]):
         self._service = service
         self._settings = settings
         self._metrics = metrics
+        self._tuning = Tuning(settings.engine.tuning)
         chosen = settings.models
         roots = (*chosen.roots, *((service.embedded_root,) if chosen.is_embedded_served else ()))
         repository = scan(roots)
@@ -144,18 +147,24 @@ class ModelWork(Generic[Item, Answer, Settings]):
         self._models.close(timeout_s=timeout_s)
 
     def _build(self, package: Package) -> Engine[Item, Answer]:
-        engine = self._settings.engine
+        engine = self._tuning.settings_for(package, self._settings.engine)
+        workers = engine.workers or max(1, available_cores() // engine.threads // self._settings.workers)
+        execution = Execution(
+            providers=engine.providers,
+            is_fallback_allowed=engine.is_fallback_allowed,
+            workers=workers,
+            threads=engine.threads,
+            is_session_shared=engine.is_session_shared,
+            max_batch_size=engine.max_batch_size,
+            precision=package.manifest.precision,
+            cache=engine.cache,
+        )
 
-        def load(file_name: str) -> OnnxBackend:
-            return OnnxBackend(
-                package.path(file_name),
-                providers=engine.providers,
-                threads=engine.threads,
-                is_fallback_allowed=engine.is_fallback_allowed,
-            )
+        def load(file_name: str) -> Backend:
+            return load_graph(package.path(file_name), execution)
 
         size = EngineSize(
-            workers=engine.workers or max(1, available_cores() // engine.threads // self._settings.workers),
+            workers=workers,
             max_batch_size=engine.max_batch_size,
             max_queue_items=engine.max_queue_count,
             max_queue_bytes=engine.max_queue_bytes,

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from retinue.runtime.picture import PictureLimits
+from retinue.runtime.providers import Provider
 
 PREFIX = "RETINUE_"
 CONFIG_VARIABLE = "RETINUE_CONFIG"
@@ -126,12 +127,18 @@ class ModelSettings(Group):
 class EngineSettings(Group):
     """How each model is run."""
 
-    providers: tuple[Literal["cpu", "cuda", "tensorrt"], ...] = Field(
-        default=("cpu",), min_length=1, description="ONNX Runtime providers, the most wanted first; each is required."
+    providers: tuple[Provider, ...] = Field(
+        default=("cpu",),
+        min_length=1,
+        description="What runs models, the most wanted first; each is required. All but openvino are ONNX Runtime's.",
     )
     is_fallback_allowed: bool = Field(default=False, description="Whether a missing provider is passed over, warned.")
     workers: int | None = Field(default=None, ge=1, le=256, description="Threads per model; default one per core.")
-    threads: int = Field(default=1, ge=1, le=256, description="ONNX Runtime's own threads for one run.")
+    threads: int = Field(default=1, ge=1, le=256, description="Threads of one run.")
+    is_session_shared: bool = Field(
+        default=True,
+        description="Whether workers run one session of ONNX Runtime; on a CPU each may have its own.",
+    )
     max_batch_size: int = Field(default=4, ge=1, le=1024, description="Most pictures in one run of a model.")
     max_batch_pixels: int = Field(
         default=8 * 2**20,
@@ -146,6 +153,14 @@ class EngineSettings(Group):
     )
     max_queue_count: int = Field(default=512, ge=1, description="Most pictures waiting for a model; more are refused.")
     max_queue_bytes: int = Field(default=512 * 2**20, ge=1, description="Most bytes waiting for a model.")
+    tuning: Path = Field(
+        default=Path("tuning"),
+        description="Folder of what `retinue tune` found, by hardware; taken for what no setting says otherwise.",
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="Folder for what is compiled: OpenVINO's graphs, TensorRT's engines; none by default.",
+    )
 
 
 class LogSettings(Group):

@@ -1,0 +1,58 @@
+"""A graph's file becomes a backend: ONNX Runtime's or OpenVINO's, as is asked for and installed."""
+
+from pathlib import Path
+
+import structlog
+
+from retinue.runtime.backend import Backend
+from retinue.runtime.errors import PackageInvalid
+from retinue.runtime.execution import Execution
+from retinue.runtime.providers import usable_providers
+
+_log = structlog.get_logger(__name__)
+
+
+def load_graph(path: Path, execution: Execution) -> Backend:
+    """Return a loaded graph.
+
+    Args:
+        path: the `.onnx` file.
+        execution: how it is to be run. Where a fallback is allowed, a graph that OpenVINO cannot load falls to what is
+            named next.
+
+    Raises:
+        ProviderMissing: a provider is missing and no fallback is allowed, or none is left.
+        PackageInvalid: the file is no graph that can be loaded.
+    """
+    usable = usable_providers(execution.providers, is_fallback_allowed=execution.is_fallback_allowed)
+    others = [provider for provider in usable if provider != "openvino"]
+    if usable[0] == "openvino":
+        try:
+            return _in_openvino(path, execution)
+        except PackageInvalid as error:
+            if not (others and execution.is_fallback_allowed):
+                raise
+            _log.warning("graph_not_for_openvino", file=path.name, problem=error.message, used=others)
+    from retinue.runtime.onnx_backend import OnnxBackend  # noqa: PLC0415 - each runtime is an extra, loaded if needed
+
+    return OnnxBackend(
+        path,
+        providers=others,
+        threads=execution.threads,
+        is_fallback_allowed=execution.is_fallback_allowed,
+        workers=execution.workers,
+        is_session_shared=execution.is_session_shared,
+    )
+
+
+def _in_openvino(path: Path, execution: Execution) -> Backend:
+    from retinue.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415 - an extra
+
+    return OpenVinoBackend(
+        path,
+        workers=execution.workers,
+        threads=execution.threads,
+        batch_sizes=execution.batch_sizes,
+        precision=execution.precision,
+        cache=execution.cache,
+    )

@@ -1,0 +1,37 @@
+"""YAML that people write: no aliases, a few of which can grow to gigabytes; no key twice, the last of which wins."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+
+def read_plain_yaml(text: str) -> object:
+    """Return what a YAML text holds.
+
+    Raises:
+        ValueError: it is no YAML, or uses an alias or a key twice.
+
+    >>> read_plain_yaml("a: [1, 2]")
+    {'a': [1, 2]}
+    """
+    try:
+        content: object = yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader
+    # PyYAML lets through what its scalars raise: 2024-13-45 is a ValueError, `!!bool maybe` a KeyError, and so on.
+    except (yaml.YAMLError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not YAML: {error}") from error
+    return content
+
+
+class _PlainLoader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs leave it out
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="a key is repeated", problem_mark=node.start_mark)
+        return mapping

@@ -236,8 +236,10 @@ def _is_by_rows(model: Any) -> bool:
         return False
     try:
         fixed = [(size, _fixed(model, size)) for size in (2, 3)]
-    except _ERRORS:  # a graph for one size of batch that does not say so
-        return False
+    except _ERRORS:
+        # It is for one size of batch and does not say so. Left open, OpenVINO would not notice and answer from whatever
+        # lies in memory; fixed, it refuses every size but that.
+        fixed = [(1, _fixed(model, 1))]
     return all(
         port.get_partial_shape().is_static and len(port.get_shape()) and port.get_shape()[0] == size
         for size, copy in fixed

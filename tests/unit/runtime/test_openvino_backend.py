@@ -122,8 +122,7 @@ def test_unknown_output_fails_in_words(backend: OpenVinoBackend) -> None:
         backend.run({"image": ROWS}, ["average"])
 
 
-def test_graph_whose_rows_do_not_stand_alone_is_never_cut_up(tmp_path: Path) -> None:
-    """A graph that fails on all rows but one would pass for a good one if it were run row by row."""
+def test_graph_for_one_row_fails_on_more_rather_than_answer_from_memory(tmp_path: Path) -> None:
     backend = OpenVinoBackend(failing_graph(tmp_path / "model.onnx"))
 
     with pytest.raises(BackendFailed):

@@ -35,7 +35,7 @@ def drive(engine: Engine[Any, Any], items: Sequence[Any], *, in_flight: int, sec
     def ask(number: int) -> None:
         own, turn = ends[number], number
         before = time.perf_counter()
-        while before < end_s and not problems:
+        while not problems:  # once at least, however short the time is
             try:
                 engine.submit(items[turn % len(items)], Caller()).wait()
             except RetinueError as error:
@@ -43,6 +43,8 @@ def drive(engine: Engine[Any, Any], items: Sequence[Any], *, in_flight: int, sec
                 return
             after = time.perf_counter()
             own.append((after, after - before))
+            if after >= end_s:
+                return
             before, turn = after, turn + in_flight
 
     threads = [threading.Thread(target=ask, args=(number,), name=f"caller-{number}") for number in range(in_flight)]
@@ -68,8 +70,8 @@ def figures_of(
         cpu_s: CPU time that all took together.
         in_flight: callers.
 
-    >>> figures_of([(1.0, 0.5), (2.0, 0.5)], 0.0, 1.0, 3.0, 1).answers_per_s
-    1.0
+    >>> figures_of([(2.0, 1.0)], 0.0, 1.0, 3.0, 1).answers_per_s
+    0.5
     """
     ordered = sorted(ends)
     ramp_s = begin_s + _RAMP_SHARE * seconds

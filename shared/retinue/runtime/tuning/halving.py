@@ -47,8 +47,8 @@ def halve(  # noqa: PLR0913 - all but three have defaults or are named
         measure: measures one for about so many seconds; None where it cannot be used, and is then out.
         key: ranks a result, larger is better.
         budget_s: for all rounds together; when it is spent, nothing more is begun.
-        least_s: what one measurement takes at least. Of candidates that do not fit into the first round with that, the
-            last are left out.
+        least_s: what one measurement takes at least. Where all rounds would be too much with that, the last
+            candidates are left out.
         finalists: how many are to be left, at least 1.
         kept_share: how many go on into the next round, below 1.
         clock: monotonic seconds; tests give their own.
@@ -56,12 +56,12 @@ def halve(  # noqa: PLR0913 - all but three have defaults or are named
     Notes:
         Whatever the budget, the first candidate is measured.
     """
-    rounds, count = 1, len(candidates)
-    while count > finalists:
-        count = max(finalists, int(count * kept_share))
-        rounds += 1
     end_s = clock() + budget_s
-    going = list(candidates[: max(1, int(budget_s / rounds / least_s))])
+    count = len(candidates)
+    while count > 1 and sum(_counts(count, finalists, kept_share)) * least_s > budget_s:
+        count -= 1
+    rounds = len(_counts(count, finalists, kept_share))
+    going = list(candidates[:count])
     best: dict[int, Trial[Candidate, Result]] = {}
     alive = list(range(len(going)))
     for turn in range(rounds):
@@ -81,3 +81,15 @@ def halve(  # noqa: PLR0913 - all but three have defaults or are named
             break
         alive = measured[: max(finalists, int(len(measured) * kept_share))]
     return sorted(best.values(), key=lambda one: (one.round, key(one.candidate, one.result)), reverse=True)
+
+
+def _counts(count: int, finalists: int, kept_share: float) -> list[int]:
+    """Return how many are measured in each round.
+
+    >>> _counts(27, 3, 1 / 3)
+    [27, 9, 3]
+    """
+    counts = [count]
+    while counts[-1] > finalists:
+        counts.append(max(finalists, int(counts[-1] * kept_share)))
+    return counts

@@ -44,7 +44,7 @@ def build_parser() -> Parser:
     add_track(commands.add_parser("track", help="follow things through frames", description=_TRACK))
     segmenting = commands.add_parser("segment", help="find which pixels belong to what", description=_SEGMENT)
     _add_segment(segmenting)
-    models = commands.add_parser("models", help="list, show, verify and import models", description=_MODELS)
+    models = commands.add_parser("models", help="list, show, verify, warm and import models", description=_MODELS)
     _add_models(models.add_subparsers(title="commands", metavar="COMMAND", required=True))
     _add_tune(commands.add_parser("tune", help="measure how a model runs best on this machine", description=_TUNE))
     return parser
@@ -138,7 +138,24 @@ def _add_models(commands: "argparse._SubParsersAction[Parser]") -> None:
     verifying = commands.add_parser("verify", help="check digests, and that each graph loads and answers")
     verifying.set_defaults(command="retinue.cli.models_verify")
     verifying.add_argument("models", metavar="NAME[@VERSION]", nargs="*", help="what to check; default: everything")
-    for parser in (listing, showing, verifying):
+    warming = commands.add_parser("warm", help="compile models ahead: TensorRT's engines, OpenVINO's graphs")
+    warming.set_defaults(command="retinue.cli.models_warm")
+    warming.add_argument("models", metavar="NAME[@VERSION]", nargs="*", help="what to compile; default: everything")
+    warming.add_argument("--provider", choices=("tensorrt", "openvino"), default="tensorrt", help="(%(default)s)")
+    warming.add_argument(
+        "--cache", type=Path, required=True, metavar="DIR", help="the services' engine.cache, written to"
+    )
+    warming.add_argument(
+        "--max-batch", type=count, default=4, metavar="N", help="the services' engine.max_batch_size (%(default)s)"
+    )
+    warming.add_argument(
+        "--image",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="a picture of a size that will come, for models of open sides; default: 500x375",
+    )
+    for parser in (listing, showing, verifying, warming):
         parser.add_argument(
             "--root",
             type=Path,

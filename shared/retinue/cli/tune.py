@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -19,10 +18,11 @@ from retinue.cli.front_drawing import draw_front
 from retinue.cli.packages import open_repository
 from retinue.cli.refusal import Refused, harmless
 from retinue.cli.terminal import plain, plain_table, stdout_console
+from retinue.cli.trial_pictures import trial_pictures
 from retinue.runtime.errors import ModelNotFound, PackageInvalid, RetinueError
 from retinue.runtime.hardware import this_hardware
 from retinue.runtime.package import Package
-from retinue.runtime.picture import Picture, PictureLimits, open_picture
+from retinue.runtime.picture import Picture
 from retinue.runtime.providers import installed_providers
 from retinue.runtime.setup import Setup, default_setup
 from retinue.runtime.tuning.tuner import Tuned, best_first, tune
@@ -38,7 +38,6 @@ from retinue.runtime.tuning_file import (
 
 _SHOWN = 16
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino")
-_HEIGHT, _WIDTH = 375, 500
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         Refused: there is no such model, it cannot be run, or a picture or a file cannot be read or written.
     """
     package = _package(arguments)
-    pictures = _pictures(arguments.image)
+    pictures = trial_pictures(arguments.image)
     hardware = this_hardware()
     target = arguments.out / f"{hardware.slug}.yaml"
     try:
@@ -112,30 +111,6 @@ def _package(arguments: argparse.Namespace) -> Package:
     except (ModelNotFound, PackageInvalid) as error:
         raise Refused(error.message) from error
     return package
-
-
-def _pictures(files: Sequence[Path] | None) -> list[Picture]:
-    """Return the pictures to ask about; one that is made here where none is named."""
-    if not files:
-        return [open_picture(_made_picture(), PictureLimits())]
-    pictures: list[Picture] = []
-    for file in files:
-        try:
-            picture = open_picture(file.read_bytes(), PictureLimits())
-            picture.pixels()
-            pictures.append(picture)
-        except OSError as error:
-            raise Refused(f"{file} cannot be read: {error.strerror or type(error).__name__}") from error
-        except RetinueError as error:
-            raise Refused(f"{file}: {error.message}") from error
-    return pictures
-
-
-def _made_picture() -> bytes:
-    """Return a JPEG of 500x375 with about as much in it as a photograph."""
-    noise = np.random.default_rng(0).normal(128, 60, (_HEIGHT // 5, _WIDTH // 5, 3)).clip(0, 255).astype(np.uint8)
-    pixels = cv2.resize(noise, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
-    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1])
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """A graph's file becomes a backend: ONNX Runtime's or OpenVINO's, as is asked for and installed."""
 
+import dataclasses
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ def load_graph(path: Path, execution: Execution) -> Backend:
         ProviderMissing: a provider is missing and no fallback is allowed, or none is left.
         PackageInvalid: the file is no graph that can be loaded.
     """
+    execution = _with_cache(execution)
     usable = usable_providers(execution.providers, is_fallback_allowed=execution.is_fallback_allowed)
     others = [provider for provider in usable if provider != "openvino"]
     if usable[0] == "openvino":
@@ -42,7 +44,23 @@ def load_graph(path: Path, execution: Execution) -> Backend:
         is_fallback_allowed=execution.is_fallback_allowed,
         workers=execution.workers,
         is_session_shared=execution.is_session_shared,
+        batch_sizes=execution.batch_sizes,
+        precision=execution.precision,
+        cache=execution.cache,
+        is_capture_allowed=execution.is_capture_allowed,
     )
+
+
+def _with_cache(execution: Execution) -> Execution:
+    """Return an execution whose cache is there; one that cannot be made is done without, since it only saves time."""
+    if execution.cache is None:
+        return execution
+    try:
+        execution.cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _log.warning("cache_unusable", cache=str(execution.cache), problem=error.strerror)
+        return dataclasses.replace(execution, cache=None)
+    return execution
 
 
 def _in_openvino(path: Path, execution: Execution) -> Backend:

@@ -15,8 +15,11 @@ import structlog
 from numpy.typing import NDArray
 
 from retinue.runtime.backend import TensorInfo
+from retinue.runtime.captured_runs import NOT_CAPTURED, CapturedRuns, run_options
 from retinue.runtime.errors import BackendFailed, PackageInvalid, ProviderMissing
 from retinue.runtime.onnx_runtime import onnxruntime, ort_errors
+from retinue.runtime.manifest import Precision
+from retinue.runtime.provider_options import is_batch_alone_open, provider_options
 from retinue.runtime.providers import ONNX_RUNTIME_NAMES, Provider, usable_providers
 
 _ERRORS: tuple[type[Exception], ...] = (
@@ -38,13 +41,17 @@ class OnnxBackend:
         is_fallback_allowed: whether a provider that is not available is passed over with a warning.
         workers: threads that call it, at least 1.
         is_session_shared: whether they all run one session; only on a CPU is there another way.
+        batch_sizes: sizes of batches to be ready for on a GPU, ascending, at least one.
+        precision: ``float16`` lets TensorRT reckon in 16 bits.
+        cache: a folder for TensorRT's engines; None keeps none.
+        is_capture_allowed: whether a GPU records runs of a graph of which only the batch is open, and replays them.
 
     Raises:
         ProviderMissing: a provider is not available and no fallback is allowed, or none is left.
         PackageInvalid: the file is no graph that ONNX Runtime can load.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is named
         self,
         path: Path,
         *,
@@ -53,6 +60,10 @@ class OnnxBackend:
         is_fallback_allowed: bool = False,
         workers: int = 1,
         is_session_shared: bool = True,
+        batch_sizes: Sequence[int] = (1, 2, 4),
+        precision: Precision = "float32",
+        cache: Path | None = None,
+        is_capture_allowed: bool = False,
     ) -> None:
         usable = usable_providers(providers, is_fallback_allowed=is_fallback_allowed)
         options = onnxruntime.SessionOptions()
@@ -65,14 +76,31 @@ class OnnxBackend:
         options.log_severity_level = 3  # errors only: they come back as exceptions as well
         if any(provider != "cpu" for provider in usable):
             onnxruntime.preload_dlls()
+        self._captured: CapturedRuns | None = None
         try:
+            inputs = {} if usable == ["cpu"] else _inputs_of(path)
+            is_captured = is_capture_allowed and usable[0] != "cpu" and is_batch_alone_open(inputs)
+            facts: dict[str, Any] = {
+                "inputs": inputs,
+                "batch_sizes": batch_sizes,
+                "precision": precision,
+                "cache": cache,
+            }
+            chosen = [
+                (
+                    ONNX_RUNTIME_NAMES[name],
+                    provider_options(name, is_captured=is_captured and name == usable[0], **facts),
+                )
+                for name in usable
+            ]
             self._sessions = [
-                onnxruntime.InferenceSession(path, options, providers=[ONNX_RUNTIME_NAMES[name] for name in usable])
+                onnxruntime.InferenceSession(path, options, providers=chosen)
                 for _ in range(1 if is_session_shared or usable != ["cpu"] else workers)
             ]
         except _ERRORS as error:
             problem = str(error).replace(str(path), path.name)  # where models lie is nobody's business outside
             raise PackageInvalid(f"{path.name} cannot be loaded: {problem}") from error
+        self._options = run_options(NOT_CAPTURED) if is_captured else None
         self._own = threading.local()
         self._turns = itertools.count()  # whose `next` is atomic
         active = self._sessions[0].get_providers()
@@ -85,6 +113,8 @@ class OnnxBackend:
         self.provider: str = next(name for name in (*usable, "cpu") if ONNX_RUNTIME_NAMES[name] in active)
         self.inputs = {node.name: _info(node) for node in self._sessions[0].get_inputs()}
         self.outputs = {node.name: _info(node) for node in self._sessions[0].get_outputs()}
+        if is_captured and self.provider != "cpu":
+            self._captured = CapturedRuns(self._sessions[0], next(iter(self.inputs.values())), batch_sizes, "cuda")
         _log.info("graph_loaded", file=path.name, provider=self.provider, asked=list(providers), threads=threads)
 
     def _session(self) -> Any:
@@ -104,7 +134,9 @@ class OnnxBackend:
             BackendFailed: ONNX Runtime could not run the graph on them.
         """
         try:
-            results: list[NDArray[Any]] = self._session().run(outputs, feeds)
+            if self._captured is not None and self._captured.takes(feeds):
+                return self._captured.run(next(iter(feeds.values())), outputs)
+            results: list[NDArray[Any]] = self._session().run(outputs, feeds, self._options)
         except _ERRORS as error:
             raise BackendFailed(f"the graph failed: {error}") from error
         return results
@@ -133,11 +165,20 @@ class OnnxBackend:
             for name in outputs:
                 # TensorRT's graphs lie in CUDA's memory too.
                 binding.bind_output(name, "cuda" if name in kept and self.provider != "cpu" else "cpu")
-            session.run_with_iobinding(binding)
+            session.run_with_iobinding(binding, self._options)
         except _ERRORS as error:
             raise BackendFailed(f"the graph failed: {error}") from error
         values = binding.get_outputs()
         return [value if name in kept else value.numpy() for name, value in zip(outputs, values, strict=True)]
+
+
+def _inputs_of(path: Path) -> dict[str, TensorInfo]:
+    """Return the inputs of a graph before it is loaded for good: what is built for shapes has to know them."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=[ONNX_RUNTIME_NAMES["cpu"]])
+    return {node.name: _info(node) for node in session.get_inputs()}
 
 
 def _info(node: Any) -> TensorInfo:

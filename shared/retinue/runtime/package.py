@@ -68,6 +68,12 @@ def open_package(folder: Path) -> Package:
     return Package(folder, manifest)
 
 
+def cache_name(package: Package) -> str:
+    """Return the folder's name for what is compiled of a package: another one for other files."""
+    digest = hashlib.sha256("".join(sorted(package.manifest.files.values())).encode()).hexdigest()
+    return f"{package.name}-{package.version}-{digest[:12]}"
+
+
 def sha256_of(path: Path) -> str:
     """Return the hexadecimal sha256 of a file.
 

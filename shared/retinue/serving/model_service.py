@@ -17,7 +17,7 @@ from retinue.runtime.model_control import ModelControl
 from retinue.runtime.execution import Execution
 from retinue.runtime.load_graph import load_graph
 from retinue.runtime.models import Models
-from retinue.runtime.package import Package
+from retinue.runtime.package import Package, cache_name
 from retinue.runtime.pipeline import Pipeline
 from retinue.runtime.repository import scan, stamp
 from retinue.serving.metrics import Load, Metrics
@@ -157,7 +157,8 @@ class ModelWork(Generic[Item, Answer, Settings]):
             is_session_shared=engine.is_session_shared,
             max_batch_size=engine.max_batch_size,
             precision=package.manifest.precision,
-            cache=engine.cache,
+            cache=None if engine.cache is None else engine.cache / cache_name(package),
+            is_capture_allowed=engine.is_capture_allowed,
         )
 
         def load(file_name: str) -> Backend:

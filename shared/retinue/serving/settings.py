@@ -157,6 +157,9 @@ class EngineSettings(Group):
         default=Path("tuning"),
         description="Folder of what `retinue tune` found, by hardware; taken for what no setting says otherwise.",
     )
+    is_capture_allowed: bool = Field(
+        default=False, description="Whether a GPU records runs of fixed shapes and replays them (CUDA graphs)."
+    )
     cache: Path | None = Field(
         default=None,
         description="Folder for what is compiled: OpenVINO's graphs, TensorRT's engines; none by default.",

@@ -33,7 +33,8 @@ def has(pixels: np.ndarray, colour: tuple[int, int, int]) -> bool:
 def test_both_curves_are_drawn() -> None:
     pixels = draw_front(found(BEST), DEFAULT, title="pets@1 on Testing 1", slo_ms=50.0)
 
-    assert (pixels.shape, pixels.dtype) == ((760, 1280, 3), np.uint8)
+    assert pixels.shape == (760, 1280, 3)
+    assert pixels.dtype == np.uint8
     assert has(pixels, BLACK)
     assert has(pixels, WINE)
 

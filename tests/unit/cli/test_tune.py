@@ -29,7 +29,9 @@ def test_tune_prints_and_writes_what_it_found(tmp_path: Path, capsys: pytest.Cap
     assert tuned.engine.max_batch_size <= 4
     assert tuned.slo_ms == 50
     assert "onnxruntime" in tuned.runtimes
-    assert cv2.imread(str(out / f"{HERE.slug}-pets-1.png")).shape == (760, 1280, 3)
+    chart = cv2.imread(str(out / f"{HERE.slug}-pets-1.png"))
+    assert chart is not None
+    assert chart.shape == (760, 1280, 3)
     assert "answers/s" in text
     assert "default" in text
     assert f"written: {out / HERE.slug}.yaml" in text

@@ -45,3 +45,19 @@ def test_graph_that_openvino_cannot_load_falls_to_the_next_where_that_is_allowed
     with pytest.raises(PackageInvalid, match=r"^model.onnx cannot be loaded: "):  # nor can ONNX Runtime
         load_graph(path, Execution(providers=("openvino", "cpu"), is_fallback_allowed=True))
     assert "graph_not_for_openvino" in capsys.readouterr().out
+
+
+def test_cache_that_cannot_be_made_is_done_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = summing_graph(tmp_path / "model.onnx")
+    assert load_graph(path, Execution(cache=path / "cache")).provider == "cpu"
+    assert "cache_unusable" in capsys.readouterr().out
+
+
+@needs_openvino
+def test_what_was_compiled_ahead_serves_any_number_of_workers(tmp_path: Path) -> None:
+    path, cache = summing_graph(tmp_path / "model.onnx"), tmp_path / "cache"
+    load_graph(path, Execution(providers=("openvino",), cache=cache))
+    there = sorted(cache.iterdir())
+    load_graph(path, Execution(providers=("openvino",), cache=cache, workers=2))
+    assert there
+    assert sorted(cache.iterdir()) == there

@@ -112,7 +112,8 @@ def tune(  # noqa: PLR0913 - all but one are named
     )
     last = max((one.round for one in trials), default=0)
     leaders = best_first([one for one in trials if one.round == last], slo_ms)
-    for setup in delayed(leaders[0].candidate) if leaders else ():
+    # What is late already gets no better by waiting.
+    for setup in delayed(leaders[0].candidate) if leaders and leaders[0].result.p99_ms <= slo_ms else ():
         figures = attempt(setup, max(least_s, _DELAY_SHARE * budget_s / 2))
         if figures is not None:
             trials.append(Trial(setup, figures, last))

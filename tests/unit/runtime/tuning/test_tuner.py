@@ -126,6 +126,12 @@ def test_slow_model_is_measured_longer_and_with_fewer_candidates() -> None:
     assert len(found.trials) < 20
 
 
+@pytest.mark.parametrize(("slo_ms", "has_delays"), [(50.0, True), (1.0, False)])
+def test_delays_are_tried_where_there_is_time_for_them(slo_ms: float, *, has_delays: bool) -> None:
+    tried = Machine(openvino_wins).tune(slo_ms).trials
+    assert any(one.candidate.max_delay_ms for one in tried) is has_delays
+
+
 def test_setup_that_cannot_be_run_is_out_and_told() -> None:
     machine = Machine(openvino_wins)
 

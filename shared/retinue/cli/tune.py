@@ -184,7 +184,8 @@ def _verdict(found: Tuned, default: Setup, slo_ms: float) -> str:
     mine, other = found.pair
     late = "" if mine.p99_ms <= slo_ms else f"; {slo_ms:g} ms are not kept with {found.in_flight} in flight"
     if found.best == default:
-        return f"kept: the default, since nothing was proved to be better{late}"
+        rival = "nothing was better" if found.unproved is None else f"{found.unproved.text}: not proved to be better"
+        return f"kept: the default; {rival}{late}"
     times = mine.answers_per_s / max(other.answers_per_s, 1e-9)
     return (
         f"best: {found.best.text}: {times:.2f} times the answers of the default with {found.in_flight} in flight{late}"

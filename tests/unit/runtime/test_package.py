@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from retinue.runtime.errors import PackageInvalid
-from retinue.runtime.package import open_package, sha256_of
+from retinue.runtime.package import cache_name, open_package, sha256_of
 from tests.unit.runtime.numbers_read import write_package
 
 
@@ -102,3 +102,13 @@ def test_digest_is_that_of_hashlib_also_above_one_chunk(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
 
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_what_is_compiled_of_other_files_lies_elsewhere(tmp_path: Path) -> None:
+    package = open_package(write_package(tmp_path, "digits", "1"))
+    manifest = package.manifest.model_copy(update={"files": {"model.onnx": "0" * 64}})
+    changed = type(package)(package.folder, manifest)
+
+    assert cache_name(package).startswith("digits-1-")
+    assert cache_name(package) == cache_name(package)
+    assert cache_name(package) != cache_name(changed)

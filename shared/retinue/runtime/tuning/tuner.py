@@ -39,6 +39,7 @@ class Tuned:
         default: what the default did in the same minutes, at the same loads.
         trials: all that was measured, the best first.
         refused: setups that could not be run, and why.
+        unproved: the setup that won the search and was not better in the proof, if there is one.
     """
 
     best: Setup
@@ -47,6 +48,7 @@ class Tuned:
     default: Sequence[Figures]
     trials: Sequence[Trial[Setup, Figures]]
     refused: dict[str, str]
+    unproved: Setup | None = None
 
     @property
     def pair(self) -> tuple[Figures, Figures]:
@@ -122,12 +124,13 @@ def tune(  # noqa: PLR0913 - all but one are named
     left_s = max(0.0, budget_s - (clock() - begin_s))
     seconds = max(_LEAST_S, left_s / (2 * _ROUNDS * len(loads)))
     proof = _Proof(measure, loads, in_flight, slo_ms, seconds, on_step)
-    for leader in leaders[:1]:
-        if leader.candidate != default and proof.holds(leader.candidate, default):
-            return Tuned(leader.candidate, in_flight, proof.figures, proof.beside, trials, refused)
-    if not proof.beside:
-        proof.beside = proof.curve(default)
-    return Tuned(default, in_flight, proof.beside, proof.beside, trials, refused)
+    leader = leaders[0].candidate if leaders else default
+    if leader == default:
+        beside = proof.curve(default)
+        return Tuned(default, in_flight, beside, beside, trials, refused)
+    if proof.holds(leader, default):
+        return Tuned(leader, in_flight, proof.figures, proof.beside, trials, refused)
+    return Tuned(default, in_flight, proof.beside, proof.beside, trials, refused, unproved=leader)
 
 
 def rank(figures: Figures, slo_ms: float) -> tuple[bool, float]:

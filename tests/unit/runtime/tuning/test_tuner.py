@@ -89,6 +89,8 @@ def test_winner_by_luck_is_not_taken() -> None:
     machine = Machine(lucky)
     found = machine.tune()
     assert found.trials[0].candidate.providers == ("openvino",)
+    assert found.unproved is not None
+    assert found.unproved.providers == ("openvino",)
     assert found.best == default_setup(CORES)
 
 

@@ -84,7 +84,7 @@ class Family(Protocol[Raw]):
 
     @property
     def provider(self) -> str:
-        """What runs it: ``cpu``, ``cuda`` or ``tensorrt``."""
+        """What runs it: ``cpu``, ``openvino``, ``cuda`` or ``tensorrt``."""
 
     def run(self, rows: Rows) -> Raw:
         """Return the raw outputs for all rows."""

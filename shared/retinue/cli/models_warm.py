@@ -14,7 +14,8 @@ from retinue.runtime.execution import Execution
 from retinue.runtime.load_graph import load_graph
 from retinue.runtime.package import Package, cache_name
 from retinue.runtime.picture import Picture
-from retinue.runtime.providers import Provider, usable_providers
+from retinue.runtime.provider import Provider
+from retinue.runtime.providers import usable_providers
 from retinue.runtime.tuning.rehearsal import Rehearsal
 
 _CHAINS: dict[str, tuple[Provider, ...]] = {"tensorrt": ("tensorrt", "cuda", "cpu"), "openvino": ("openvino",)}

@@ -21,7 +21,7 @@ class Backend(Protocol):
 
     @property
     def provider(self) -> str:
-        """What runs it: ``cpu``, ``cuda`` or ``tensorrt``."""
+        """What runs it: ``cpu``, ``openvino``, ``cuda`` or ``tensorrt``."""
         ...
 
     @property

@@ -14,7 +14,7 @@ from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.errors import ModelNotReady
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.pipeline import Observer, Pipeline, RowPixels
-from retinue.runtime.providers import ON_CPU
+from retinue.runtime.provider import ON_CPU
 from retinue.runtime.statistics import Statistics
 from retinue.runtime.ticket import Answer, Item, Ticket
 from retinue.runtime.timings import Timings

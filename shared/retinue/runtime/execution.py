@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retinue.runtime.manifest import Precision
-from retinue.runtime.providers import Provider
+from retinue.runtime.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from retinue.runtime.captured_runs import NOT_CAPTURED, CapturedRuns, run_option
 from retinue.runtime.errors import BackendFailed, PackageInvalid, ProviderMissing
 from retinue.runtime.onnx_runtime import onnxruntime, ort_errors
 from retinue.runtime.manifest import Precision
+from retinue.runtime.provider import ONNX_RUNTIME_NAMES, Provider
 from retinue.runtime.provider_options import is_batch_alone_open, provider_options
-from retinue.runtime.providers import ONNX_RUNTIME_NAMES, Provider, usable_providers
+from retinue.runtime.providers import usable_providers
 
 _ERRORS: tuple[type[Exception], ...] = (
     # ONNX Runtime's own have no common base, and there are more with each version.

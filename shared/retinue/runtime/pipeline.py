@@ -15,7 +15,7 @@ class Pipeline(Protocol[Item_contra, Answer_co]):
 
     @property
     def provider(self) -> str:
-        """What runs the model: ``cpu``, ``cuda`` or ``tensorrt``."""
+        """What runs the model: ``cpu``, ``openvino``, ``cuda`` or ``tensorrt``."""
         ...
 
     def bucket(self, item: Item_contra) -> Hashable:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from retinue.runtime.backend import TensorInfo
 from retinue.runtime.manifest import Precision
-from retinue.runtime.providers import Provider
+from retinue.runtime.provider import Provider
 
 Options = dict[str, str]
 _WORKSPACE_BYTES = 2 << 30

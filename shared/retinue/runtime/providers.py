@@ -2,21 +2,13 @@
 
 import importlib.util
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import get_args
 
 import structlog
 
 from retinue.runtime.errors import ProviderMissing
+from retinue.runtime.provider import ONNX_RUNTIME_NAMES, Provider
 
-Provider = Literal["cpu", "openvino", "cuda", "tensorrt"]
-"""``cpu``, ``cuda`` and ``tensorrt`` are ONNX Runtime's; ``openvino`` is OpenVINO itself, on the CPU."""
-
-ONNX_RUNTIME_NAMES: Mapping[Provider, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-ON_CPU = frozenset[str]({"cpu", "openvino"})
 _EXTRAS: Mapping[Provider, str] = {"cpu": "cpu", "openvino": "openvino", "cuda": "gpu", "tensorrt": "gpu"}
 _log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from retinue.runtime.manifest import Part
-from retinue.runtime.providers import Provider
+from retinue.runtime.provider import Provider
 
 
 class Setup(Part):

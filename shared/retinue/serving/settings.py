@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from retinue.runtime.picture import PictureLimits
-from retinue.runtime.providers import Provider
+from retinue.runtime.provider import Provider
 
 PREFIX = "RETINUE_"
 CONFIG_VARIABLE = "RETINUE_CONFIG"

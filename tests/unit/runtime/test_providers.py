@@ -3,7 +3,8 @@
 import pytest
 
 from retinue.runtime.errors import ProviderMissing
-from retinue.runtime.providers import Provider, installed_providers, usable_providers
+from retinue.runtime.provider import Provider
+from retinue.runtime.providers import installed_providers, usable_providers
 
 
 def test_onnx_runtime_on_the_cpu_is_installed() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from retinue.runtime.hardware import Hardware
 from retinue.runtime.package import Package, open_package
-from retinue.runtime.providers import Provider, installed_providers
+from retinue.runtime.provider import Provider
+from retinue.runtime.providers import installed_providers
 from retinue.runtime.setup import Setup
 from retinue.runtime.tuning_file import Figures, TunedModel, TuningFile, digest_of, write_tuning
 from retinue.serving.settings import EngineSettings

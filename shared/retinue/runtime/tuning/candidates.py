@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from retinue.runtime.providers import ON_CPU, Provider
+from retinue.runtime.provider import ON_CPU, Provider
 from retinue.runtime.setup import Setup, default_setup
 
 _BATCH_SIZES = (4, 1, 2, 8, 16, 32)  # in the order of promise

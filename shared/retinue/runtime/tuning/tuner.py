@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from retinue.runtime.errors import RetinueError
-from retinue.runtime.providers import Provider
+from retinue.runtime.provider import Provider
 from retinue.runtime.setup import Setup, default_setup
 from retinue.runtime.tuning.candidates import candidate_setups, delayed
 from retinue.runtime.tuning.halving import Trial, halve

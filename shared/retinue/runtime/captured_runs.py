@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from retinue.runtime.backend import TensorInfo
+from retinue.runtime.onnx_runtime import onnxruntime
 from retinue.runtime.provider_options import fixed_shape
 
 _NUMPY = {"float": np.float32, "double": np.float64}

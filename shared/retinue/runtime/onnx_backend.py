@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from retinue.runtime.backend import TensorInfo
 from retinue.runtime.captured_runs import NOT_CAPTURED, CapturedRuns, run_options
 from retinue.runtime.errors import BackendFailed, PackageInvalid, ProviderMissing
-from retinue.runtime.onnx_runtime import onnxruntime, ort_errors
 from retinue.runtime.manifest import Precision
+from retinue.runtime.onnx_runtime import onnxruntime, ort_errors
 from retinue.runtime.provider import ONNX_RUNTIME_NAMES, Provider
 from retinue.runtime.provider_options import is_batch_alone_open, provider_options
 from retinue.runtime.providers import usable_providers

@@ -21,7 +21,7 @@ def installed_providers() -> tuple[Provider, ...]:
     """
     there = set()
     if importlib.util.find_spec("onnxruntime") is not None:
-        import onnxruntime  # noqa: PLC0415 - an extra
+        from retinue.runtime.onnx_runtime import onnxruntime  # noqa: PLC0415 - an extra
 
         there = set(onnxruntime.get_available_providers())
     has_openvino = importlib.util.find_spec("openvino") is not None

@@ -13,9 +13,9 @@ from retinue.runtime.caller import Priority
 from retinue.runtime.cores import available_cores
 from retinue.runtime.engine import Engine, EngineSize
 from retinue.runtime.errors import ProviderMissing
-from retinue.runtime.model_control import ModelControl
 from retinue.runtime.execution import Execution
 from retinue.runtime.load_graph import load_graph
+from retinue.runtime.model_control import ModelControl
 from retinue.runtime.models import Models
 from retinue.runtime.package import Package, cache_name
 from retinue.runtime.pipeline import Pipeline

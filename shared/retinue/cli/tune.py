@@ -37,6 +37,7 @@ from retinue.runtime.tuning_file import (
 )
 
 _SHOWN = 16
+_QUIET = 0.8  # of the cores: what is used at least where nothing else wants them
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "openvino")
 
 
@@ -74,6 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
     is_written = cv2.imwrite(str(drawing), pixels[..., ::-1])
     _report(found, default, arguments.slo_ms)
     console = stdout_console()
+    share = share_of_cores(found.default[-1], hardware.cores)
+    if share < _QUIET:
+        console.print(
+            f"{share:.0%} of the cores were used with all workers busy: if something else runs, tune when it does not"
+        )
     console.print(plain(f"written: {target}" + (f" and {drawing}" if is_written else "")))
     return 0
 
@@ -173,6 +179,15 @@ def _report(found: Tuned, default: Setup, slo_ms: float) -> None:
             proof.add_row(plain("best"), str(mine.in_flight), *_cells(mine))
     console.print(proof)
     console.print(plain(_verdict(found, default, slo_ms)))
+
+
+def share_of_cores(busiest: Figures, cores: int) -> float:
+    """Return which share of the cores a setup with a worker for each used, while as many callers waited as could.
+
+    >>> share_of_cores(Figures(answers_per_s=500, p50_ms=9, p99_ms=9, cpu_ms=3, in_flight=64), 2)
+    0.75
+    """
+    return busiest.answers_per_s * busiest.cpu_ms / 1e3 / cores
 
 
 def _cells(figures: Figures) -> list[str]:

@@ -182,6 +182,7 @@ def _model_rows() -> Sequence[Row]:
                 ),
             ),
         ),
+        _model_control(one),
     )
 
 
@@ -311,6 +312,37 @@ def _saturation(one: str) -> Row:
                 "File descriptors used",
                 [(f"max by (instance) (process_open_fds{{{one}}} / process_max_fds)", "{{instance}}")],
                 "percentunit",
+                width=6,
+            ),
+        ),
+    )
+
+
+def _model_control(one: str) -> Row:
+    return Row(
+        "Versions and their loading",
+        (
+            Panel(
+                "Replicas by state",
+                [(f"sum by (model, version, state) (retinue_model_state{{{one}}}) > 0", "")],
+                width=12,
+                kind="table",
+            ),
+            Panel(
+                "Loads",
+                [
+                    (
+                        f"sum by (model, outcome) (increase(retinue_model_loads_total{{{one}}}[$__rate_interval]))",
+                        "{{model}} {{outcome}}",
+                    )
+                ],
+                text="A failed one while the state is ready: what was there before answers on.",
+                width=6,
+            ),
+            Panel(
+                "Replaced and still in use",
+                [(f"sum by (instance) (retinue_draining_engines{{{one}}})", "{{instance}}")],
+                text="Memory comes back when it is 0.",
                 width=6,
             ),
         ),

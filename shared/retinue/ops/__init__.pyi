@@ -39,7 +39,6 @@ from .instance_metrics import aggregated_jaccard as aggregated_jaccard
 from .instance_metrics import aggregated_jaccard_plus as aggregated_jaccard_plus
 from .instance_metrics import match_instances as match_instances
 from .instance_metrics import panoptic_quality as panoptic_quality
-from .instance_sums import instance_sums as instance_sums
 from .instances import InstanceProperties as InstanceProperties
 from .instances import fill_holes as fill_holes
 from .instances import instance_properties as instance_properties
@@ -93,6 +92,7 @@ from .soft_suppression import soft_nms as soft_nms
 from .splitting import split_instances as split_instances
 from .stitching import RowStitcher as RowStitcher
 from .stitching import stitch as stitch
+from .sums import instance_sums as instance_sums
 from .suppression import nms as nms
 from .tiles import Tile as Tile
 from .tiles import TilePlan as TilePlan

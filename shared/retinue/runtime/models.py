@@ -172,8 +172,8 @@ class Models(Generic[Item, Answer]):
             return list(self._engines.values())
 
     def statuses(self) -> list[ModelStatus]:
-        """Return every known model and version with its state."""
-        return list(self._statuses.values())
+        """Return every known model and version with its state, by name, earlier versions first."""
+        return sorted(self._statuses.copy().values(), key=lambda status: (status.name, version_key(status.version)))
 
     @property
     def is_ready(self) -> bool:

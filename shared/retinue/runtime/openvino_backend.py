@@ -8,6 +8,7 @@ and a batch of any other size is put together of those. Where other sides are op
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class OpenVinoBackend:
         precision: Precision = "float32",
         cache: Path | None = None,
     ) -> None:
-        self._core = _openvino().Core()
+        self._core = _core()
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
         self._options = {
@@ -163,6 +164,22 @@ class OpenVinoBackend:
                 self._compiled[size] = compiled
                 _log.debug("graph_compiled", file=self._file, batch_size=size)
         return compiled
+
+
+def _core() -> Any:
+    """Return an OpenVINO whose part for CPUs is loaded, by a thread that has ended.
+
+    Where a CPU has wide registers, that part gives the thread that loads it a stack for signals, and frees it with
+    itself, from whatever thread: the next signal that the first one got, such as SIGTERM, would end the process.
+    """
+    with ThreadPoolExecutor(1) as thread:
+
+        def load() -> Any:
+            core = _openvino().Core()
+            core.get_versions("CPU")
+            return core
+
+        return thread.submit(load).result()
 
 
 def _openvino() -> Any:

@@ -1,5 +1,6 @@
 """The OpenVINO backend on small graphs, and on the embedded models beside ONNX Runtime."""
 
+import ctypes
 import subprocess
 import sys
 import threading
@@ -237,6 +238,26 @@ def test_cache_is_written_and_read(tmp_path: Path) -> None:
     assert kept
     assert sorted((tmp_path / "cache").iterdir()) == kept
     np.testing.assert_array_equal(again, first)
+
+
+def test_a_thread_that_loads_a_graph_keeps_its_stack_for_signals(tmp_path: Path) -> None:
+    """OpenVINO gives it another, and frees that from whatever thread: the next signal then ended the process."""
+    path = summing_graph(tmp_path / "model.onnx")
+    before = _signal_stack()
+    backend = OpenVinoBackend(path)
+    backend.run({"image": np.ones((1, 2, 2, 3), np.uint8)}, ["sum"])
+    assert _signal_stack() == before
+
+
+def _signal_stack() -> tuple[int, int, int]:
+    """Return place, flags and size of this thread's stack for signals."""
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    stack = Stack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+    return stack.place or 0, stack.flags, stack.size
 
 
 def test_nothing_is_forked_or_sent_over_a_network(tmp_path: Path) -> None:

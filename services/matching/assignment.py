@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retinue.ops import Pairing, assign
+from retinue.ops import Pairing, Stop, assign
+from retinue.ops.stopping import NEVER
 from services.matching.problem import Matched
 
 
@@ -30,9 +31,9 @@ class AssignmentProblem:
         """Rows times columns."""
         return self.costs.size
 
-    def solve(self) -> Matched:
+    def solve(self, stop: Stop = NEVER) -> Matched:
         """Return the pairs and their costs."""
-        rows, columns = assign(self.costs, max_cost=self._limit, maximize=self.is_maximized)
+        rows, columns = assign(self.costs, max_cost=self._limit, maximize=self.is_maximized, stop=stop)
         values = self.costs[rows, columns].astype(np.float64)
         return Matched(Pairing.of(rows, columns, values, *self.costs.shape))
 

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retinue.ops import Pairing, assign, match_boxes, pairwise_iou
+from retinue.ops import Pairing, Stop, assign, match_boxes, pairwise_iou
+from retinue.ops.stopping import NEVER
 from retinue.runtime.errors import InvalidInput
 from services.matching.problem import Matched
 
@@ -46,14 +47,14 @@ class BoxesProblem:
         """Whether boxes that have nothing in common come into question, so that all pairs have to be looked at."""
         return self.threshold <= 0
 
-    def solve(self) -> Matched:
+    def solve(self, stop: Stop = NEVER) -> Matched:
         """Return the pairs and their likeness.
 
         Raises:
             InvalidInput: more pairs are alike enough than may be.
         """
         if self.is_dense and self.metric in ("iou", "ios"):
-            return Matched(self._pairs_of_all())
+            return Matched(self._pairs_of_all(stop))
         most = self.max_candidates
         try:
             pairing = match_boxes(
@@ -64,16 +65,17 @@ class BoxesProblem:
                 labels_a=self.a_class_ids,
                 labels_b=self.b_class_ids,
                 most_candidates=most,
+                stop=stop,
             )
         except ValueError as error:  # everything else that it refuses was checked before
             problem = f"leaves more possible pairs than the limit of {most}"
             raise InvalidInput("threshold", problem, limit=str(most)) from error
         return Matched(pairing)
 
-    def _pairs_of_all(self) -> Pairing:
+    def _pairs_of_all(self, stop: Stop) -> Pairing:
         """Return the pairing in which also boxes of likeness 0 may be partners, as a threshold of 0 says."""
         likeness = pairwise_iou(self.a_xyxy, self.b_xyxy, kind=self.metric)
         if self.a_class_ids is not None and self.b_class_ids is not None:
             likeness[self.a_class_ids[:, None] != self.b_class_ids] = -np.inf
-        rows, columns = assign(likeness, maximize=True)
+        rows, columns = assign(likeness, maximize=True, stop=stop)
         return Pairing.of(rows, columns, likeness[rows, columns], *likeness.shape)

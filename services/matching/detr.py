@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retinue.ops import Pairing, assign, detr_cost
+from retinue.ops import Pairing, Stop, assign, detr_cost
+from retinue.ops.stopping import NEVER
 from retinue.runtime.errors import InvalidInput
 from services.matching.problem import Matched
 
@@ -41,24 +42,25 @@ class DetrProblem:
         """Queries times targets."""
         return len(self.boxes) * len(self.target_boxes)
 
-    def solve(self) -> Matched:
+    def solve(self, stop: Stop = NEVER) -> Matched:
         """Return the pairs and their costs.
 
         Raises:
             InvalidInput: costs are larger than numbers go.
         """
-        costs = self._costs()
+        costs = self._costs(stop)
         if not np.isfinite(costs).all():
             raise InvalidInput("box_weight", "makes costs that are not finite, with these boxes and the other weights")
-        rows, columns = assign(costs)
+        rows, columns = assign(costs, stop=stop)
         return Matched(Pairing.of(rows, columns, costs[rows, columns], *costs.shape))
 
-    def _costs(self) -> Floats:
+    def _costs(self, stop: Stop) -> Floats:
         query_count, target_count = len(self.boxes), len(self.target_boxes)
         costs = np.empty((query_count, target_count))
         rows = max(1, _BLOCK_CELLS // max(1, target_count))
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, query_count, rows):
+                stop.check()
                 block = slice(first, first + rows)
                 costs[block] = detr_cost(
                     self.probabilities[block],

@@ -1,6 +1,6 @@
 """Detections of many pictures scored against the truth: COCO's figures and a confusion matrix."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,12 @@ from retinue.ops import (
     DetectionMetrics,
     Detections,
     GroundTruth,
+    Stop,
     detection_confusion_matrix,
     sensitivity,
     specificity,
 )
+from retinue.ops.stopping import NEVER
 from retinue.runtime.errors import InvalidInput
 
 Floats = NDArray[np.float64]
@@ -104,20 +106,18 @@ class EvaluationProblem:
         pictures: each once.
         options: how.
         max_class_count: how many classes may come up.
-        check: called between parts of the work; what it raises ends it.
     """
 
     pictures: Sequence[EvaluationPicture]
     options: EvaluationOptions
     max_class_count: int
-    check: Callable[[], None]
 
     @property
     def cell_count(self) -> int:
         """Pairs of boxes to be looked at, at most."""
         return sum(picture.cell_count for picture in self.pictures)
 
-    def solve(self) -> Evaluation:
+    def solve(self, stop: Stop = NEVER) -> Evaluation:
         """Return the scores.
 
         Raises:
@@ -129,7 +129,7 @@ class EvaluationProblem:
         confusion = np.zeros((count + 1, count + 1), np.int64)
         truth_counts, detection_counts = np.zeros((2, count), np.int64)
         for first, pictures in self._blocks():
-            self.check()
+            stop.check()
             truth, detections = _records(pictures, first, class_ids)
             evaluator.add(truth, detections)
             confusion += self._confusion(truth, detections, class_ids)

@@ -1,6 +1,6 @@
 """The pictures of an evaluation, read from a stream of messages: every field is checked, and an error names it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -24,12 +24,10 @@ class EvaluationReader:
 
     Args:
         limits: the largest evaluation that is taken.
-        check: called between parts of the work that follows; what it raises ends it.
     """
 
-    def __init__(self, limits: LimitSettings, check: Callable[[], None]) -> None:
+    def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
-        self._check = check
         self._options = EvaluationOptions()
         self._pictures: list[EvaluationPicture] = []
         self._box_count = 0
@@ -49,7 +47,7 @@ class EvaluationReader:
                 self._read_options(message.options)
             for image in message.images:
                 self._read_image(image, f"images[{len(self._pictures)}]")
-        return EvaluationProblem(self._pictures, self._options, self._limits.max_class_count, self._check)
+        return EvaluationProblem(self._pictures, self._options, self._limits.max_class_count)
 
     def _read_options(self, options: pb.EvaluationOptions) -> None:
         most = self._limits.max_iou_threshold_count

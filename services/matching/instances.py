@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retinue.ops import InstanceComparison, Rle, compare_label_maps, compare_masks, rle_encode_labels
+from retinue.ops import InstanceComparison, Rle, Stop, compare_label_maps, compare_masks, rle_encode_labels
+from retinue.ops.stopping import NEVER
 from retinue.runtime.errors import InvalidInput
 from services.matching.label_map import LabelMapFile
 from services.matching.problem import Matched
@@ -75,7 +76,7 @@ class InstancesProblem:
         masks_a, masks_b = _listed(self.a), _listed(self.b)
         return len(masks_a) * len(masks_b) + _steps(masks_a, masks_b) // 16
 
-    def solve(self) -> InstancesMatched:
+    def solve(self, stop: Stop = NEVER) -> InstancesMatched:
         """Return the pairs and the figures.
 
         Raises:
@@ -83,18 +84,18 @@ class InstancesProblem:
             InvalidInput: there are more masks to compare than may be.
         """
         if isinstance(self.a, LabelMapFile) and isinstance(self.b, LabelMapFile):
-            found = self._maps_compared(self.a, self.b)
+            found = self._maps_compared(self.a, self.b, stop)
             return InstancesMatched(found.pairing, found, found.true_ids, found.predicted_ids)
         a_values, masks_a = _masks_of(self.a)
         b_values, masks_b = _masks_of(self.b)
         self._check(masks_a, masks_b)
-        found = compare_masks(masks_a, masks_b, threshold=self.iou_threshold)
+        found = compare_masks(masks_a, masks_b, threshold=self.iou_threshold, stop=stop)
         return InstancesMatched(found.pairing, found, a_values, b_values)
 
-    def _maps_compared(self, a: LabelMapFile, b: LabelMapFile) -> InstanceComparison:
+    def _maps_compared(self, a: LabelMapFile, b: LabelMapFile, stop: Stop) -> InstanceComparison:
         most = self.limits.max_overlap_count
         try:
-            return compare_label_maps(a.pixels(), b.pixels(), threshold=self.iou_threshold, most_pairs=most)
+            return compare_label_maps(a.pixels(), b.pixels(), threshold=self.iou_threshold, most_pairs=most, stop=stop)
         except ValueError as error:  # everything else that it refuses was checked before
             problem = f"shares pixels with a in more pairs of labels than the limit of {most}"
             raise InvalidInput("b", problem, limit=str(most)) from error

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retinue.ops import pair_points
+from retinue.ops import Stop, pair_points
+from retinue.ops.stopping import NEVER
 from retinue.runtime.errors import InvalidInput
 from services.matching.problem import Matched
 
@@ -34,7 +35,7 @@ class PointsProblem:
         """Points of one set times points of the other."""
         return len(self.a_xy) * len(self.b_xy)
 
-    def solve(self) -> Matched:
+    def solve(self, stop: Stop = NEVER) -> Matched:
         """Return the pairs and their distances.
 
         Raises:
@@ -42,7 +43,7 @@ class PointsProblem:
         """
         most = self.max_candidates
         try:
-            pairing = pair_points(self.a_xy, self.b_xy, self.radius, mode=self.mode, most_candidates=most)
+            pairing = pair_points(self.a_xy, self.b_xy, self.radius, mode=self.mode, most_candidates=most, stop=stop)
         except ValueError as error:  # everything else that it refuses was checked before
             problem = f"leaves more pairs within reach than the limit of {most}"
             raise InvalidInput("radius", problem, limit=str(most)) from error

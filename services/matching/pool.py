@@ -3,9 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
+from retinue.ops import Stop, Stopped
+from retinue.ops.stopping import NEVER
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Overloaded
 from retinue.runtime.ticket import DropReason, Ticket
@@ -22,11 +25,11 @@ class SolverPool:
     Args:
         worker_count: how many threads.
         max_queue_count: how many problems may wait for one.
-        on_drop: told of a problem that nobody waited for any more when its turn came, and why.
+        on_drop: told of a problem that nobody waited for any more, when its turn came or while it was solved, and why.
     """
 
     def __init__(self, worker_count: int, max_queue_count: int, on_drop: Callable[[DropReason], object]) -> None:
-        self._queue: SimpleQueue[Ticket[Problem[Any], Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ticket[Callable[[], Any], Any] | None] = SimpleQueue()
         self._max_queue_count = max_queue_count
         self._places = threading.Semaphore(max_queue_count)
         self._on_drop = on_drop
@@ -41,8 +44,12 @@ class SolverPool:
         """How many problems wait."""
         return self._queue.qsize()
 
-    def submit(self, problem: Problem[Outcome], caller: Caller) -> Ticket[Problem[Outcome], Outcome]:
+    def submit(
+        self, problem: Problem[Outcome], caller: Caller, stop: Stop = NEVER
+    ) -> Ticket[Callable[[], Outcome], Outcome]:
         """Return the ticket of a problem that waits for a thread; its timings say how long that and solving took.
+
+        Whoever waits for it sets ``stop`` when that ends without an answer, so that the thread is free again soon.
 
         Raises:
             Overloaded: as many wait already as may.
@@ -50,7 +57,8 @@ class SolverPool:
         if not self._places.acquire(blocking=False):
             message = f"the queue of large problems is full ({self._max_queue_count})"
             raise Overloaded(message, retry_after_s=_RETRY_AFTER_S, cause="queue_full")
-        ticket: Ticket[Problem[Outcome], Outcome] = Ticket(problem, caller, time.monotonic())
+        solve = partial(problem.solve, stop)
+        ticket: Ticket[Callable[[], Outcome], Outcome] = Ticket(solve, caller, time.monotonic())
         caller.on_cancel(ticket.cancel)
         self._queue.put(ticket)
         return ticket
@@ -67,7 +75,7 @@ class SolverPool:
         while self._step(self._queue.get()):
             pass
 
-    def _step(self, ticket: Ticket[Problem[Any], Any] | None) -> bool:
+    def _step(self, ticket: Ticket[Callable[[], Any], Any] | None) -> bool:
         """Settle a ticket; in a function of its own, so that an idle thread holds no problem."""
         if ticket is None:
             return False
@@ -78,7 +86,10 @@ class SolverPool:
             return True
         ticket.timings.queue_s = now_s - ticket.enqueued_s
         try:
-            outcome = ticket.item.solve()
+            outcome = ticket.item()
+        except Stopped:
+            self._on_drop(ticket.drop(time.monotonic()) or "cancelled")
+            return True
         except Exception as error:  # noqa: BLE001 - the edge of a thread: the error belongs to the one who waits
             ticket.fail(error)
             return True

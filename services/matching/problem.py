@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from retinue.ops import Pairing
+from retinue.ops import Pairing, Stop
+from retinue.ops.stopping import NEVER
 
 Outcome_co = TypeVar("Outcome_co", covariant=True)
 
@@ -16,10 +17,14 @@ class Problem(Protocol[Outcome_co]):
         """How large it is: rows times columns, or as much work as so many cells."""
         ...
 
-    def solve(self) -> Outcome_co:
+    def solve(self, stop: Stop = NEVER) -> Outcome_co:
         """Return the outcome.
 
+        Args:
+            stop: set, by another thread, when nobody waits for it any more.
+
         Raises:
+            Stopped: it was set.
             InvalidInput: what only solving can tell, such as a damaged picture; fields are those of the problem.
         """
         ...

@@ -16,7 +16,7 @@ from services.matching.evaluation_request import EvaluationReader
 from services.matching.problem import Matched, Problem
 from services.matching.requests import RequestReader
 from services.matching.settings import LimitSettings
-from services.matching.solver import Solved, Solver, check_waits
+from services.matching.solver import Solved, Solver
 from services.matching.track_messages import TrackStream
 
 Message = TypeVar("Message")
@@ -112,7 +112,7 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
     ) -> pb.EvaluateResponse:
         """Score detections against the truth over all pictures of the stream."""
         call = current_call()
-        reader = EvaluationReader(self._limits, lambda: check_waits(call.caller))
+        reader = EvaluationReader(self._limits)
         problem = reader.read(request_iterator)
         solved = self._solver.solve(problem, call.caller)
         solve_s = solved.timings.infer_s

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from retinue.ops import Stop
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, InvalidInput
 from retinue.runtime.timings import Timings
@@ -45,8 +46,12 @@ class Solver:
         """
         check_waits(caller)
         if problem.cell_count > self._max_inline_cells:
-            ticket = self._pool.submit(problem, caller)
-            return Solved(ticket.wait(), ticket.timings)
+            stop = Stop()
+            ticket = self._pool.submit(problem, caller, stop)
+            try:
+                return Solved(ticket.wait(), ticket.timings)
+            finally:
+                stop.set()  # the caller may have left, and its problem not be solved yet
         begin_s = time.perf_counter()
         outcome = problem.solve()
         return Solved(outcome, Timings(infer_s=time.perf_counter() - begin_s))

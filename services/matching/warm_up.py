@@ -59,4 +59,4 @@ def _warm_up_evaluation() -> None:
     boxes = np.array([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 40.0, 40.0]])
     ids, areas = np.zeros(2, np.int64), np.array([81.0, 1600.0])
     picture = EvaluationPicture(boxes, ids, areas, np.array([False, True]), boxes, ids, np.array([0.9, 0.8]))
-    EvaluationProblem([picture], EvaluationOptions(), 1, lambda: None).solve()
+    EvaluationProblem([picture], EvaluationOptions(), 1).solve()

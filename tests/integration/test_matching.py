@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +148,42 @@ def test_a_large_problem_misses_its_deadline_and_keeps_nobody_out(tmp_path: Path
             is_still_solving = not large.done()
             large.cancel()
             assert is_still_solving
+        assert service.stop() == 0
+
+
+def crowded_request() -> pb.MatchPointsRequest:
+    """Return 400 clusters of 240 points each, all of a cluster within reach of each other, on either side."""
+    rng = np.random.default_rng(0)
+    centres = np.stack(np.meshgrid(np.arange(20), np.arange(20)), axis=-1).reshape(-1, 2) * 100.0
+    a, b = (np.repeat(centres, 240, axis=0) + rng.uniform(0, 6, (96_000, 2)) for _ in range(2))
+    return pb.MatchPointsRequest(problems=[pb.PointsProblem(a_xy=a.ravel(), b_xy=b.ravel(), radius=9.0)])
+
+
+def dropped(service: ServiceProcess, reason: str) -> float:
+    with urllib.request.urlopen(f"http://{service.http}/metrics", timeout=10) as response:
+        families = {one.name: one for one in text_string_to_metric_families(response.read().decode())}
+    return next(one.value for one in families["retinue_rejected"].samples if one.labels.get("reason") == reason)
+
+
+@pytest.mark.slow
+def test_a_problem_of_many_parts_that_nobody_waits_for_frees_its_thread(tmp_path: Path) -> None:
+    """Whether its deadline passes or its caller leaves: the one thread is soon there for the next large problem."""
+    request = crowded_request()
+    with ServiceProcess("matching", tmp_path / "service.log", {"RETINUE_SOLVING__WORKERS": "1"}) as service:
+        options = [("grpc.max_send_message_length", -1)]
+        with grpc.insecure_channel(service.target, options) as own:
+            stub = matching_pb2_grpc.MatchingServiceStub(own)
+            whole_s = stub.MatchPoints(request, timeout=120).solve_time.ToNanoseconds() / 1e9
+            for reason in ("deadline", "cancelled"):
+                call = stub.MatchPoints.future(request, timeout=whole_s / 4 if reason == "deadline" else 120)
+                time.sleep(whole_s / 4)  # the call is under way: it is read in a tenth of that
+                if reason == "cancelled":
+                    call.cancel()
+                begin_s = time.monotonic()
+                stub.Assign(assign_request(600), timeout=60)
+                waited_s = time.monotonic() - begin_s
+                assert dropped(service, reason) == 1
+                assert waited_s < whole_s / 2
         assert service.stop() == 0
 
 

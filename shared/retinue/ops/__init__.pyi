@@ -93,6 +93,8 @@ from .splitting import split_instances as split_instances
 from .stitching import RowStitcher as RowStitcher
 from .stitching import stitch as stitch
 from .sums import instance_sums as instance_sums
+from .stopping import Stop as Stop
+from .stopping import Stopped as Stopped
 from .suppression import nms as nms
 from .tiles import Tile as Tile
 from .tiles import TilePlan as TilePlan

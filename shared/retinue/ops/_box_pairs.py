@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retinue.ops._growing import grown
 from retinue.ops._kernel import kernel
 from retinue.ops._overlap_kernels import DIOU, GIOU, IOS, enclosure, intersection, remoteness
 
@@ -17,8 +18,8 @@ Floats = NDArray[np.float64]
 
 
 @kernel(
-    "(f4[:,::1], f4[:,::1], i8[::1], i8[::1], i8, f8, b1, i8)",
-    "(f8[:,::1], f8[:,::1], i8[::1], i8[::1], i8, f8, b1, i8)",
+    "(f4[:,::1], f4[:,::1], i8[::1], i8[::1], i8, f8, b1, i8, u1[::1])",
+    "(f8[:,::1], f8[:,::1], i8[::1], i8[::1], i8, f8, b1, i8, u1[::1])",
 )
 def box_pairs(
     boxes_a: NDArray[Any],
@@ -29,6 +30,7 @@ def box_pairs(
     least: float,
     is_apart_asked: bool,
     most: int,
+    stop: NDArray[np.uint8],
 ) -> tuple[Indices, Indices, Floats]:
     """Return for each box of the first set those of the second that overlap it by at least `least`, and how much.
 
@@ -41,6 +43,7 @@ def box_pairs(
         least: the threshold, inclusive; it counts in the dtype of the boxes.
         is_apart_asked: whether boxes that have no area in common count too.
         most: stops where there are more pairs.
+        stop: [1], the flag of a `Stop`; once it is set, what is returned means nothing.
 
     Returns:
         starts [n + 1], columns [pairs] and overlaps [pairs]: the partners of box i are ``columns`` from ``starts[i]``
@@ -48,9 +51,8 @@ def box_pairs(
     """
     n, m = len(boxes_a), len(boxes_b)
     order = np.argsort(boxes_b[:, 0], kind="mergesort")
-    real = boxes_b.dtype.type
-    zero, half, epsilon, threshold = real(0), real(0.5), real(1e-7), real(least)
-    x1, y1, x2, y2, areas, farthest = np.empty((6, m), boxes_b.dtype)
+    sides = np.empty((6, m), boxes_b.dtype)
+    x1, y1, x2, y2, areas, farthest = sides
     for k in range(m):
         box = boxes_b[order[k]]
         x1[k], y1[k], x2[k], y2[k] = box[0], box[1], max(box[0], box[2]), max(box[1], box[3])  # reversed is no side
@@ -58,14 +60,50 @@ def box_pairs(
         farthest[k] = max(x2[k], farthest[k - 1]) if k else x2[k]
     starts = np.zeros(n + 1, np.int64)
     columns, overlaps = np.empty(4 * n, np.int64), np.empty(4 * n)
-    count = 0
-    for i in range(n):
+    row = 0
+    while True:
+        row = _fill(
+            boxes_a, sides, order, labels_a, labels_b, kind, least, is_apart_asked, row, starts, columns, overlaps, stop
+        )
+        if starts[row] > most or stop[0]:
+            starts[n] = -1
+            return starts, columns, overlaps
+        if row == n:
+            return starts, columns[: starts[n]], overlaps[: starts[n]]
+        columns, overlaps = grown(columns), grown(overlaps)
+
+
+@kernel()
+def _fill(
+    boxes_a: NDArray[Any],
+    sides: NDArray[Any],
+    order: Indices,
+    labels_a: Indices,
+    labels_b: Indices,
+    kind: int,
+    least: float,
+    is_apart_asked: bool,
+    row: int,
+    starts: Indices,
+    columns: Indices,
+    overlaps: Floats,
+    stop: NDArray[np.uint8],
+) -> int:
+    """Write the partners of boxes from one on; return the first for which there was no room, or how many there are.
+
+    In a function of its own, for the reason that `_neighbours` has for the same.
+    """
+    x1, y1, x2, y2, areas, farthest = sides
+    real = boxes_a.dtype.type
+    zero, half, epsilon, threshold = real(0), real(0.5), real(1e-7), real(least)
+    for i in range(row, len(boxes_a)):
         left, top = boxes_a[i, 0], boxes_a[i, 1]
         right, bottom = max(left, boxes_a[i, 2]), max(top, boxes_a[i, 3])
         area = (right - left) * (bottom - top)
-        begin, end = 0, m
+        begin, end = 0, len(x1)
         if not is_apart_asked:
             begin, end = np.searchsorted(farthest, left, "right"), np.searchsorted(x1, right)
+        count = starts[i]
         for k in range(begin, end):
             if not is_apart_asked and (x2[k] <= left or y2[k] <= top or y1[k] >= bottom):
                 continue
@@ -83,13 +121,11 @@ def box_pairs(
                 elif kind == DIOU:
                     overlap -= remoteness(left, top, right, bottom, x1[k], y1[k], x2[k], y2[k], half, epsilon)
                 if overlap >= threshold:
-                    if count == most:
-                        starts[n] = -1
-                        return starts, columns, overlaps
                     if count == len(columns):
-                        columns = np.concatenate((columns, np.empty_like(columns)))
-                        overlaps = np.concatenate((overlaps, np.empty_like(overlaps)))
+                        return i
                     columns[count], overlaps[count] = j, overlap
                     count += 1
         starts[i + 1] = count
-    return starts, columns[:count], overlaps[:count]
+        if stop[0]:
+            return i
+    return len(boxes_a)

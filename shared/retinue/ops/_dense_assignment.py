@@ -32,8 +32,10 @@ _SHRINK = 2.0**-64
 _TILE = 32  # rows of a tall matrix that are turned together
 
 
-@kernel("(f8[:,::1], f8, f8, f8[:,:,::1], i8[:,::1])")
-def solve_dense(cost: Floats, sign: float, limit: float, work: NDArray[np.float64], pairs: Indices) -> int:
+@kernel("(f8[:,::1], f8, f8, f8[:,:,::1], i8[:,::1], u1[::1])")
+def solve_dense(
+    cost: Floats, sign: float, limit: float, work: NDArray[np.float64], pairs: Indices, stop: NDArray[np.uint8]
+) -> int:
     """Fill in the pairs, rows ascending, and return how many there are, or `NOT_A_COST`.
 
     Args:
@@ -42,6 +44,7 @@ def solve_dense(cost: Floats, sign: float, limit: float, work: NDArray[np.float6
         limit: entries above it, after the sign is applied, are forbidden too.
         work: [min(a, b), blocks of max(a, b), BLOCK], overwritten. Memory from numpy comes in large pages.
         pairs: [2, min(a, b)], overwritten.
+        stop: [1], the flag of a `Stop`; once it is set, pairs mean nothing.
     """
     a, b = cost.shape
     if a == 0 or b == 0:
@@ -52,8 +55,8 @@ def solve_dense(cost: Floats, sign: float, limit: float, work: NDArray[np.float6
     column_of = np.full(len(work), -1, np.int64)
     row_of = np.full(work.shape[1] * BLOCK, -1, np.int64)
     is_closed = np.zeros(len(row_of), np.bool_)
-    if not _place(work, column_of, row_of, is_closed):
-        _place_again(work, column_of, row_of, is_closed)
+    if not _place(work, column_of, row_of, is_closed, stop):
+        _place_again(work, column_of, row_of, is_closed, stop)
     count = 0
     for i in range(a):
         j = row_of[i] if is_tall else column_of[i]
@@ -98,7 +101,13 @@ def _copy(cost: Floats, sign: float, limit: float, work: NDArray[np.float64]) ->
 
 
 @kernel()
-def _place_again(work: NDArray[np.float64], column_of: Indices, row_of: Indices, is_closed: NDArray[np.bool_]) -> None:
+def _place_again(
+    work: NDArray[np.float64],
+    column_of: Indices,
+    row_of: Indices,
+    is_closed: NDArray[np.bool_],
+    stop: NDArray[np.uint8],
+) -> None:
     """Give closed columns the rows that cost least in all."""
     columns = np.flatnonzero(is_closed)
     rows = np.empty(len(work), np.int64)
@@ -114,14 +123,22 @@ def _place_again(work: NDArray[np.float64], column_of: Indices, row_of: Indices,
             turned[t, s // BLOCK, s % BLOCK] = work[rows[s], columns[t] // BLOCK, columns[t] % BLOCK]
     row_at = np.full(len(columns), -1, np.int64)
     column_at = np.full(turned.shape[1] * BLOCK, -1, np.int64)
-    _place(turned, row_at, column_at, np.zeros(len(column_at), np.bool_))
+    _place(turned, row_at, column_at, np.zeros(len(column_at), np.bool_), stop)
+    if stop[0]:
+        return  # columns are left without a row
     for t in range(len(columns)):
         i = rows[row_at[t]]
         column_of[i], row_of[columns[t]] = columns[t], i
 
 
 @kernel()
-def _place(cost: NDArray[np.float64], column_of: Indices, row_of: Indices, is_closed: NDArray[np.bool_]) -> bool:
+def _place(
+    cost: NDArray[np.float64],
+    column_of: Indices,
+    row_of: Indices,
+    is_closed: NDArray[np.bool_],
+    stop: NDArray[np.uint8],
+) -> bool:
     """Fill in the column of each row and the row of each column; return False where columns were closed, or rows left.
 
     Of the rows, as many have a column then as can have one; those that were -1 and cannot be placed stay -1.
@@ -131,8 +148,8 @@ def _place(cost: NDArray[np.float64], column_of: Indices, row_of: Indices, is_cl
     keys = distance.view(np.int64)
     taken = np.zeros((blocks, BLOCK), np.int64)  # or-ed to a key it leaves that of a free column, and hides others
     free = np.empty(n, np.int64)
-    count = _bid(cost, price, column_of, row_of, taken, free, distance, keys)
-    if count == 0:
+    count = _bid(cost, price, column_of, row_of, taken, free, distance, keys, stop)
+    if count == 0 or stop[0]:
         return True
     open_price = price.copy()
     before = np.empty((blocks, BLOCK), np.int64)
@@ -142,6 +159,8 @@ def _place(cost: NDArray[np.float64], column_of: Indices, row_of: Indices, is_cl
         size = _augment(
             cost, price, open_price, column_of, row_of, taken, free[k], distance, keys, before, reached, lengths
         )
+        if stop[0]:
+            return True
         if size >= 0:
             is_complete = False
             for s in range(size):
@@ -159,6 +178,7 @@ def _bid(
     free: Indices,
     value: Floats,
     keys: Indices,
+    stop: NDArray[np.uint8],
 ) -> int:
     """Let each row take its cheapest column, at a price that makes it indifferent to the next; count those left over.
 
@@ -171,7 +191,7 @@ def _bid(
     left, loser = 0, -1
     bids, most_bids = 0, 3 * n  # bids of a rounding error could go on for ever
     row = 0
-    while row < n or loser >= 0:
+    while (row < n or loser >= 0) and not stop[0]:
         i = loser
         if loser < 0:
             i = row

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinue.ops._kernel import kernel
+from retinue.ops.stopping import NEVER, Stop
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def heaviest_pairs(rows: Indices, columns: Indices, weights: Floats, row_count: int, column_count: int) -> Indices:
+def heaviest_pairs(
+    rows: Indices, columns: Indices, weights: Floats, row_count: int, column_count: int, stop: Stop = NEVER
+) -> Indices:
     """Return which of the possible pairs make the pairing of the greatest total weight, ascending.
 
     Args:
@@ -22,6 +25,10 @@ def heaviest_pairs(rows: Indices, columns: Indices, weights: Floats, row_count: 
         weights: [pairs], above 0 each.
         row_count: how many rows there are.
         column_count: how many columns there are.
+        stop: ends the work early.
+
+    Raises:
+        Stopped: it is set.
 
     Notes:
         Each row has one more column, of its own, that costs nothing: to take it is to stay alone. All rows can be
@@ -36,7 +43,9 @@ def heaviest_pairs(rows: Indices, columns: Indices, weights: Floats, row_count: 
         np.insert(columns, own, column_count + everyone),
         np.insert(-weights, own, 0.0),
         column_count + row_count,
+        stop.flag,
     )
+    stop.check()
     taken = chosen[chosen < own + everyone]
     return taken - np.searchsorted(own + everyone, taken)
 
@@ -45,8 +54,10 @@ def _is_single(places: Indices, count: int) -> bool:
     return int(np.bincount(places, minlength=count).max(initial=0)) <= 1
 
 
-@kernel("(i8[::1], i8[::1], f8[::1], i8)")
-def solve_listed(starts: Indices, columns: Indices, costs: Floats, column_count: int) -> Indices:
+@kernel("(i8[::1], i8[::1], f8[::1], i8, u1[::1])")
+def solve_listed(
+    starts: Indices, columns: Indices, costs: Floats, column_count: int, stop: NDArray[np.uint8]
+) -> Indices:
     """Return which pair each row is in, as an index into the list, -1 where in none: most pairs first, then least cost.
 
     Args:
@@ -54,18 +65,24 @@ def solve_listed(starts: Indices, columns: Indices, costs: Floats, column_count:
         columns: [pairs], no column twice in a row.
         costs: [pairs], finite, and so are sums of them.
         column_count: m, more than every column.
+        stop: [1], the flag of a `Stop`; once it is set, what is returned means nothing.
     """
     pair_of = np.full(len(starts) - 1, -1, np.int64)
     row_of = np.full(column_count, -1, np.int64)
     is_closed = np.zeros(column_count, np.bool_)
-    if not _place(starts, columns, costs, pair_of, row_of, is_closed):
-        _place_again(starts, columns, costs, pair_of, is_closed)
+    if not _place(starts, columns, costs, pair_of, row_of, is_closed, stop):
+        _place_again(starts, columns, costs, pair_of, is_closed, stop)
     return pair_of
 
 
 @kernel()
 def _place_again(
-    starts: Indices, columns: Indices, costs: Floats, pair_of: Indices, is_closed: NDArray[np.bool_]
+    starts: Indices,
+    columns: Indices,
+    costs: Floats,
+    pair_of: Indices,
+    is_closed: NDArray[np.bool_],
+    stop: NDArray[np.uint8],
 ) -> None:
     """Give closed columns the rows that cost least in all."""
     n, m = len(pair_of), len(is_closed)
@@ -90,7 +107,7 @@ def _place_again(
                 fill[columns[pair]] += 1
                 rows[k], pairs[k], turned_costs[k] = i, pair, costs[pair]
     place_of = np.full(m, -1, np.int64)
-    _place(ends, rows, turned_costs, place_of, np.full(n, -1, np.int64), np.zeros(n, np.bool_))
+    _place(ends, rows, turned_costs, place_of, np.full(n, -1, np.int64), np.zeros(n, np.bool_), stop)
     for j in range(m):
         if place_of[j] >= 0:
             pair_of[rows[place_of[j]]] = pairs[place_of[j]]
@@ -104,12 +121,13 @@ def _place(
     pair_of: Indices,
     row_of: Indices,
     is_closed: NDArray[np.bool_],
+    stop: NDArray[np.uint8],
 ) -> bool:
     """Fill in the pair of each row and the row of each column; return False where rows are left, or columns closed."""
     n, m = len(pair_of), len(row_of)
     price = np.zeros(m)
     left = np.empty(n, np.int64)
-    count = _bid(starts, columns, costs, price, pair_of, row_of, left)
+    count = _bid(starts, columns, costs, price, pair_of, row_of, left, stop)
     open_price = price.copy()  # -inf for columns that need no more looking at: their reduced cost is infinite
     distance = np.full(m, np.inf)
     before, via = np.empty(m, np.int64), np.empty(m, np.int64)  # the row that a column is reached from, and the pair
@@ -120,7 +138,7 @@ def _place(
         i, offset = start, 0.0
         seen_count, reached_count, heap_size = 0, 0, 0
         nearest, sink = np.inf, -1
-        while True:
+        while not stop[0]:
             for pair in range(starts[i], starts[i + 1]):
                 j = columns[pair]
                 length = costs[pair] - open_price[j] - offset
@@ -173,12 +191,13 @@ def _bid(
     pair_of: Indices,
     row_of: Indices,
     left: Indices,
+    stop: NDArray[np.uint8],
 ) -> int:
     """Let each row take its cheapest column, at a price that makes it indifferent to the next; count the rest."""
     n = len(pair_of)
     count, loser, row = 0, -1, 0
     bids, most_bids = 0, 3 * n  # bids of a rounding error could go on for ever
-    while row < n or loser >= 0:
+    while (row < n or loser >= 0) and not stop[0]:
         i = loser
         if loser < 0:
             i = row

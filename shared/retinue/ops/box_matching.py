@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 from retinue.ops._arrays import Float, native, number, whole_number, whole_vector
 from retinue.ops._box_pairs import box_pairs
 from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._listed_pairs import listed_pairs
 from retinue.ops._overlap_kernels import DIOU, GIOU, IOS, IOU, comparable_boxes
 from retinue.ops.pairing import Pairing
+from retinue.ops.stopping import NEVER, Stop
 
 Metric = Literal["iou", "giou", "diou", "ios"]
 
@@ -17,7 +19,7 @@ _KINDS = {"iou": IOU, "giou": GIOU, "diou": DIOU, "ios": IOS}
 _NO_LABELS = np.zeros(0, np.int64)
 
 
-def match_boxes(
+def match_boxes(  # noqa: PLR0913 - options are keywords
     a: NDArray[Float],
     b: NDArray[Float],
     *,
@@ -26,6 +28,7 @@ def match_boxes(
     labels_a: ArrayLike | None = None,
     labels_b: ArrayLike | None = None,
     most_candidates: int = 2**26,
+    stop: Stop = NEVER,
 ) -> Pairing:
     """Return pairs of boxes that overlap by at least ``threshold``, none used twice.
 
@@ -40,6 +43,7 @@ def match_boxes(
         labels_a: (n,) integers; with ``labels_b``, only boxes of the same label are paired. None: labels do not matter.
         labels_b: (m,) integers.
         most_candidates: how many pairs may overlap enough, of which the answer is chosen; 16 bytes each.
+        stop: ends the work, from another thread, before the next box is looked at or placed.
 
     Returns:
         The pairs; their values are overlaps, float64.
@@ -47,6 +51,7 @@ def match_boxes(
     Raises:
         ValueError: an argument is not as said, only one of the two sets has labels, or more pairs overlap by the
             threshold than may.
+        Stopped: ``stop`` is set.
 
     Notes:
         With iou and ios, boxes that have no area in common are no pair, whatever the threshold. Memory follows the
@@ -76,10 +81,12 @@ def match_boxes(
     # Neither giou nor diou is above iou: with a positive threshold, boxes without an area in common are no pair.
     is_apart_asked = not is_share and least <= 0
     most = whole_number(most_candidates, "most_candidates", at_least=0)
-    starts, columns, overlaps = box_pairs(first, second, classes_a, classes_b, kind, least, is_apart_asked, most)
+    starts, columns, overlaps = box_pairs(
+        first, second, classes_a, classes_b, kind, least, is_apart_asked, most, stop.flag
+    )
+    stop.check()
     if starts[-1] < 0:
         raise ValueError(f"threshold: must leave at most {most} possible pairs, got more at {threshold!r}")
-    chosen = solve_listed(starts, columns, -overlaps, m)
-    rows = np.flatnonzero(chosen >= 0)
-    chosen = chosen[rows]
-    return Pairing.of(rows, columns[chosen], overlaps[chosen], n, m)
+    chosen = solve_listed(starts, columns, -overlaps, m, stop.flag)
+    stop.check()
+    return Pairing(*listed_pairs(chosen, columns, overlaps, m))

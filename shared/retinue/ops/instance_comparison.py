@@ -12,6 +12,7 @@ from retinue.ops.instance_metrics import PanopticQuality, jaccard_of_best, jacca
 from retinue.ops.pairing import Pairing
 from retinue.ops.rle import Rle, rle_area
 from retinue.ops.rle_algebra import rle_iou, rle_merge
+from retinue.ops.stopping import NEVER, Stop
 
 _NOTHING = float("nan")
 _ANY_NUMBER = 2**62
@@ -41,7 +42,12 @@ class InstanceComparison:
 
 
 def compare_label_maps(
-    true_map: ArrayLike, predicted_map: ArrayLike, *, threshold: float = 0.5, most_pairs: int = _ANY_NUMBER
+    true_map: ArrayLike,
+    predicted_map: ArrayLike,
+    *,
+    threshold: float = 0.5,
+    most_pairs: int = _ANY_NUMBER,
+    stop: Stop = NEVER,
 ) -> InstanceComparison:
     """Return how like two label maps are.
 
@@ -50,6 +56,7 @@ def compare_label_maps(
         predicted_map: the same, of the same shape.
         threshold: in [0, 1], what the IoU of a pair is to exceed.
         most_pairs: how many pairs of labels, background among them, may share pixels; some 100 bytes each.
+        stop: ends the work, from another thread, between its parts.
 
     Returns:
         The figures of `match_instances`, `panoptic_quality`, `aggregated_jaccard` and `aggregated_jaccard_plus`, at the
@@ -58,6 +65,7 @@ def compare_label_maps(
     Raises:
         ValueError: a map is no integers of at least 0, the shapes differ, threshold is not in [0, 1], or more pairs
             share pixels than may.
+        Stopped: ``stop`` is set.
 
     >>> found = compare_label_maps([[5, 5, 0, 3]], [[2, 2, 2, 0]])
     >>> found.true_ids.tolist(), found.pairing.index_a.tolist(), found.pairing.unpaired_a.tolist()
@@ -66,12 +74,13 @@ def compare_label_maps(
     0.667
     """
     overlap = label_overlap(true_map, predicted_map, whole_number(most_pairs, "most_pairs", at_least=0))
+    stop.check()
     shared, covered = int(overlap.shared.sum()), int(overlap.true_areas.sum() + overlap.predicted_areas.sum())
-    return _compared(overlap, threshold, 2 * shared / covered if covered else _NOTHING)
+    return _compared(overlap, threshold, 2 * shared / covered if covered else _NOTHING, stop)
 
 
 def compare_masks(
-    true_masks: Sequence[Rle], predicted_masks: Sequence[Rle], *, threshold: float = 0.5
+    true_masks: Sequence[Rle], predicted_masks: Sequence[Rle], *, threshold: float = 0.5, stop: Stop = NEVER
 ) -> InstanceComparison:
     """Return how like two lists of masks are; masks of one list may overlap.
 
@@ -79,12 +88,14 @@ def compare_masks(
         true_masks: t masks.
         predicted_masks: p masks, all of one size.
         threshold: in [0, 1], what the IoU of a pair is to exceed.
+        stop: ends the work, from another thread, between pairs of masks.
 
     Returns:
         As `compare_label_maps`; ids are places in the lists. A mask of no pixel is an instance that pairs with none.
 
     Raises:
         ValueError: the sizes differ, something is no mask, or threshold is not in [0, 1].
+        Stopped: ``stop`` is set.
 
     Notes:
         Memory takes 8 t p bytes, time follows the runs of masks whose boxes meet.
@@ -96,7 +107,7 @@ def compare_masks(
     """
     true_areas = np.array([rle_area(mask) for mask in true_masks], np.int64)
     predicted_areas = np.array([rle_area(mask) for mask in predicted_masks], np.int64)
-    ious = rle_iou(true_masks, predicted_masks)
+    ious = rle_iou(true_masks, predicted_masks, stop=stop)
     true_places, predicted_places = np.nonzero(ious)
     ratios = ious[true_places, predicted_places]
     both = true_areas[true_places] + predicted_areas[predicted_places]
@@ -111,7 +122,7 @@ def compare_masks(
         predicted_places,
         shared,
     )
-    return _compared(overlap, threshold, _dice(true_masks, predicted_masks))
+    return _compared(overlap, threshold, _dice(true_masks, predicted_masks), stop)
 
 
 def _dice(true_masks: Sequence[Rle], predicted_masks: Sequence[Rle]) -> float:
@@ -122,10 +133,10 @@ def _dice(true_masks: Sequence[Rle], predicted_masks: Sequence[Rle]) -> float:
     return 2 * rle_area(rle_merge(sides, is_intersection=True)) / covered if len(sides) == 2 else 0.0
 
 
-def _compared(overlap: LabelOverlap, threshold: float, dice: float) -> InstanceComparison:
+def _compared(overlap: LabelOverlap, threshold: float, dice: float, stop: Stop) -> InstanceComparison:
     least = number(threshold, "threshold", at_least=0, at_most=1)
     ious = overlap.ious()
-    pairs = panoptic_pairs(overlap, ious, least)
+    pairs = panoptic_pairs(overlap, ious, least, stop)
     true_count, predicted_count = len(overlap.true_ids), len(overlap.predicted_ids)
     pairing = Pairing.of(
         overlap.true_places[pairs], overlap.predicted_places[pairs], ious[pairs], true_count, predicted_count
@@ -139,6 +150,6 @@ def _compared(overlap: LabelOverlap, threshold: float, dice: float) -> InstanceC
         pairing,
         quality,
         jaccard_of_best(overlap, ious, _NOTHING),
-        jaccard_of_pairs(overlap, ious, _NOTHING),
+        jaccard_of_pairs(overlap, ious, _NOTHING, stop),
         dice,
     )

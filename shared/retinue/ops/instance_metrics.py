@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from retinue.ops._arrays import number
 from retinue.ops._label_overlap import LabelOverlap, label_overlap
 from retinue.ops._listed_assignment import heaviest_pairs
+from retinue.ops.stopping import NEVER, Stop
 
 Criterion = Literal["iou", "iot", "iop"]
 MatchMode = Literal["panoptic", "stardist", "hovernet"]
@@ -264,9 +265,9 @@ def jaccard_of_best(overlap: LabelOverlap, ious: NDArray[np.float64], empty: flo
     return _aggregated(overlap, order[is_first], empty)
 
 
-def jaccard_of_pairs(overlap: LabelOverlap, ious: NDArray[np.float64], empty: float) -> float:
+def jaccard_of_pairs(overlap: LabelOverlap, ious: NDArray[np.float64], empty: float, stop: Stop = NEVER) -> float:
     """Return the same with partners that are shared with nobody."""
-    return _aggregated(overlap, _heaviest(overlap, ious), empty)
+    return _aggregated(overlap, _heaviest(overlap, ious, stop), empty)
 
 
 def _aggregated(overlap: LabelOverlap, pairs: NDArray[np.int64], empty: float) -> float:
@@ -301,7 +302,9 @@ def _matched(
     return panoptic_pairs(overlap, values, threshold)
 
 
-def panoptic_pairs(overlap: LabelOverlap, values: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+def panoptic_pairs(
+    overlap: LabelOverlap, values: NDArray[np.float64], threshold: float, stop: Stop = NEVER
+) -> NDArray[np.int64]:
     """Return the pairs above the threshold, ascending: as many as can be, and of those the greatest sum of values."""
     bonus = _bonus(overlap, values)
     possible = np.flatnonzero(values > threshold)
@@ -311,6 +314,7 @@ def panoptic_pairs(overlap: LabelOverlap, values: NDArray[np.float64], threshold
         1 + bonus[possible],
         len(overlap.true_ids),
         len(overlap.predicted_ids),
+        stop,
     )
     return possible[chosen]
 
@@ -320,7 +324,6 @@ def _bonus(overlap: LabelOverlap, values: NDArray[np.float64]) -> NDArray[np.flo
     return values / (2 * max(1, min(len(overlap.true_ids), len(overlap.predicted_ids))))
 
 
-def _heaviest(overlap: LabelOverlap, weights: NDArray[np.float64]) -> NDArray[np.int64]:
-    return heaviest_pairs(
-        overlap.true_places, overlap.predicted_places, weights, len(overlap.true_ids), len(overlap.predicted_ids)
-    )
+def _heaviest(overlap: LabelOverlap, weights: NDArray[np.float64], stop: Stop = NEVER) -> NDArray[np.int64]:
+    counts = len(overlap.true_ids), len(overlap.predicted_ids)
+    return heaviest_pairs(overlap.true_places, overlap.predicted_places, weights, *counts, stop)

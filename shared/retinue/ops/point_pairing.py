@@ -9,9 +9,11 @@ from scipy.spatial.distance import cdist
 
 from retinue.ops._arrays import finite_floats, native, number, whole_number
 from retinue.ops._listed_assignment import solve_listed
+from retinue.ops._listed_pairs import listed_pairs
 from retinue.ops._neighbours import neighbours
 from retinue.ops.assignment import assign
 from retinue.ops.pairing import Pairing
+from retinue.ops.stopping import NEVER, Stop
 
 Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
@@ -30,6 +32,7 @@ def pair_points(
     *,
     mode: Mode = "max",
     most_candidates: int = 2**26,
+    stop: Stop = NEVER,
 ) -> Pairing:
     """Return pairs of points of two sets that are at most ``radius`` apart (Euclidean, inclusive), none used twice.
 
@@ -41,6 +44,8 @@ def pair_points(
             least total distance of a pairing of everything with everything, from which pairs that are too far apart
             are then struck out, as HoVer-Net's ``pair_coordinates`` does: it finds fewer.
         most_candidates: with ``max``, how many pairs may be within reach, of which the answer is chosen; 16 bytes each.
+        stop: ends the work, from another thread, before the next point is looked at or placed; with ``hovernet`` only
+            before the assignment, which is scipy's, and after it.
 
     Returns:
         The pairs; their values are distances, float64.
@@ -49,6 +54,7 @@ def pair_points(
         ValueError: a point is NaN or infinite, the sets are no matrices with equally many columns, the radius is
             negative, not finite or (with ``max``) so large that more pairs are within reach than may be, or there is no
             such mode.
+        Stopped: ``stop`` is set.
 
     Notes:
         ``max`` takes memory in proportion to the pairs within reach, which are all n m where the radius is that large;
@@ -73,25 +79,27 @@ def pair_points(
         none = np.empty(0, np.int64)
         return Pairing.of(none, none, np.empty(0), n, m)
     if mode == "hovernet":
-        return Pairing.of(*_pairs_of_all(first, second, reach), n, m)
-    most = whole_number(most_candidates, "most_candidates", at_least=0)
-    return Pairing.of(*_most_pairs(first, second, reach, most), n, m)
+        stop.check()
+        pairing = Pairing.of(*_pairs_of_all(first, second, reach), n, m)
+        stop.check()
+        return pairing
+    return _most_pairs(first, second, reach, whole_number(most_candidates, "most_candidates", at_least=0), stop)
 
 
-def _most_pairs(a: NDArray[np.float64], b: NDArray[np.float64], radius: float, most: int) -> Found:
-    starts, columns, distances = neighbours(a, b, radius, most)
+def _most_pairs(a: NDArray[np.float64], b: NDArray[np.float64], radius: float, most: int, stop: Stop) -> Pairing:
+    starts, columns, distances = neighbours(a, b, radius, most, stop.flag)
+    stop.check()
     if starts[-1] < 0:
         raise ValueError(f"radius: must leave at most {most} pairs within reach, got more at {radius!r}")
     if len(a) * len(b) >= _DENSE and 2 * len(columns) > len(a) * len(b):
         matrix = np.full((len(a), len(b)), np.inf)
         matrix[np.repeat(np.arange(len(a)), np.diff(starts)), columns] = distances
-        rows, found = assign(matrix)
-        return rows, found, matrix[rows, found]
+        rows, found = assign(matrix, stop=stop)
+        return Pairing.of(rows, found, matrix[rows, found], len(a), len(b))
     costs = distances if radius <= _SUMS_FIT else distances * _SHRINK
-    chosen = solve_listed(starts, columns, costs, len(b))
-    rows = np.flatnonzero(chosen >= 0)
-    chosen = chosen[rows]
-    return rows, columns[chosen], distances[chosen]
+    chosen = solve_listed(starts, columns, costs, len(b), stop.flag)
+    stop.check()
+    return Pairing(*listed_pairs(chosen, columns, distances, len(b)))
 
 
 def _pairs_of_all(a: NDArray[np.float64], b: NDArray[np.float64], radius: float) -> Found:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from retinue.ops._arrays import Float, float_vector, number, whole_number, whole_vector
 from retinue.ops._kernel import kernel
 from retinue.ops.rle import Rle, checked, trusted
+from retinue.ops.stopping import NEVER, Stop
 
 Runs = NDArray[np.uint32]
 Places = NDArray[np.int64]
@@ -38,7 +39,9 @@ def rle_merge(rles: Sequence[Rle], *, is_intersection: bool = False) -> Rle:
     return trusted(height, width, _merged(runs, starts, bool(is_intersection), height * width))
 
 
-def rle_iou(rles_a: Sequence[Rle], rles_b: Sequence[Rle], *, is_crowd: ArrayLike | None = None) -> NDArray[np.float64]:
+def rle_iou(
+    rles_a: Sequence[Rle], rles_b: Sequence[Rle], *, is_crowd: ArrayLike | None = None, stop: Stop = NEVER
+) -> NDArray[np.float64]:
     """Return the IoU of every mask in one set with every mask in the other.
 
     Args:
@@ -46,12 +49,14 @@ def rle_iou(rles_a: Sequence[Rle], rles_b: Sequence[Rle], *, is_crowd: ArrayLike
         rles_b: B masks of the same size (in COCO the ground truth).
         is_crowd: (B,) bool, or 0 and 1: with these the intersection is measured by the area of the other mask alone,
             as a detection may lie anywhere in a crowd. None means none.
+        stop: ends the work, from another thread, before the next pair is compared.
 
     Returns:
         (A, B) float64 in [0, 1]: exactly the quotient of two whole numbers of pixels.
 
     Raises:
         ValueError: the sizes differ (pycocotools says -1 there), or `is_crowd` is none of the above.
+        Stopped: ``stop`` is set.
 
     Notes:
         0 where the masks do not meet, also for two that are empty.
@@ -74,7 +79,9 @@ def rle_iou(rles_a: Sequence[Rle], rles_b: Sequence[Rle], *, is_crowd: ArrayLike
     if not rles_a or not rles_b:
         return np.zeros((len(rles_a), len(rles_b)))
     height, _ = _common_size({"rles_a": rles_a, "rles_b": rles_b})
-    return _ious(*_joined(rles_a), *_joined(rles_b), height, np.array(crowds))
+    ious = _ious(*_joined(rles_a), *_joined(rles_b), height, np.array(crowds), stop.flag)
+    stop.check()
+    return ious
 
 
 def rle_nms(
@@ -324,14 +331,22 @@ def _those_between(begins: Places, ends: Places, first: int, last: int, begin: i
     return found, low
 
 
-@kernel("(u4[::1], i8[::1], u4[::1], i8[::1], i8, b1[::1])")
+@kernel("(u4[::1], i8[::1], u4[::1], i8[::1], i8, b1[::1], u1[::1])")
 def _ious(
-    runs_a: Runs, starts_a: Places, runs_b: Runs, starts_b: Places, height: int, crowds: NDArray[np.bool_]
+    runs_a: Runs,
+    starts_a: Places,
+    runs_b: Runs,
+    starts_b: Places,
+    height: int,
+    crowds: NDArray[np.bool_],
+    stop: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
     a, b = _stretches(runs_a, starts_a, height), _stretches(runs_b, starts_b, height)
     ious = np.zeros((starts_a.size - 1, starts_b.size - 1))
     for i in range(ious.shape[0]):
         for j in range(ious.shape[1]):
+            if stop[0]:
+                return ious
             common = _shared(a, i, b, j, height)
             if common:
                 ious[i, j] = common / (a[3][i] if crowds[j] else a[3][i] + b[3][j] - common)

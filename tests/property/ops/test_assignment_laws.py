@@ -15,6 +15,7 @@ from retinue.ops import assign, match_boxes, pair_points, pairwise_iou
 from retinue.ops._listed_assignment import solve_listed
 from retinue.ops._neighbours import neighbours
 from retinue.ops.box_matching import Metric
+from retinue.ops.stopping import NEVER
 
 Matrix = NDArray[np.float64]
 
@@ -58,7 +59,7 @@ def listed(cost: Matrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The answer of the kernel that takes a list of the allowed pairs."""
     rows, columns = np.nonzero(np.isfinite(cost))
     starts = np.searchsorted(rows, np.arange(len(cost) + 1)).astype(np.int64)
-    chosen = solve_listed(starts, columns.astype(np.int64), cost[rows, columns], cost.shape[1])
+    chosen = solve_listed(starts, columns.astype(np.int64), cost[rows, columns], cost.shape[1], NEVER.flag)
     chosen = chosen[chosen >= 0]
     return rows[chosen], columns[chosen]
 
@@ -161,7 +162,7 @@ def test_neighbours_are_the_entries_of_the_distance_matrix_within_reach(
     data: st.DataObject, dimensions: int, radius: float
 ) -> None:
     a, b = data.draw(clouds(dimensions)), data.draw(clouds(dimensions))
-    starts, columns, distances = neighbours(a, b, radius, 10**6)
+    starts, columns, distances = neighbours(a, b, radius, 10**6, NEVER.flag)
     found = np.full((len(a), len(b)), np.inf)
     found[np.repeat(np.arange(len(a)), np.diff(starts)), columns] = distances
     expected = cdist(a, b) if len(a) and len(b) else np.empty((len(a), len(b)))

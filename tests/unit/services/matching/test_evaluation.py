@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retinue.ops import Detections, GroundTruth, detection_confusion_matrix, evaluate_detections
+from retinue.ops import Detections, GroundTruth, Stop, Stopped, detection_confusion_matrix, evaluate_detections
 from retinue.runtime.errors import InvalidInput
 from services.matching import evaluation
 from services.matching.evaluation import EvaluationOptions, EvaluationPicture, EvaluationProblem
@@ -31,7 +31,7 @@ def picture(truth: Any, found: Any, *, crowd: Any = None) -> EvaluationPicture:
 
 
 def solve(*pictures: EvaluationPicture, max_class_count: int = 9, **options: Any) -> Any:
-    return EvaluationProblem(pictures, EvaluationOptions(**options), max_class_count, lambda: None).solve()
+    return EvaluationProblem(pictures, EvaluationOptions(**options), max_class_count).solve()
 
 
 def random_pictures(count: int) -> list[EvaluationPicture]:
@@ -109,18 +109,23 @@ def test_more_classes_than_may_come_up_are_refused() -> None:
 
 def test_work_can_be_ended_between_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "_BLOCK_CELLS", 1)
-    checks: list[None] = []
 
-    def check() -> None:
-        checks.append(None)
-        if len(checks) == 3:
-            raise TimeoutError
+    class Third(Stop):
+        """Set when it is looked at for the third time."""
 
-    problem = EvaluationProblem(random_pictures(5), EvaluationOptions(), 9, check)
+        count = 0
+
+        def check(self) -> None:
+            self.count += 1
+            if self.count == 3:
+                self.set()
+            super().check()
+
+    stop, problem = Third(), EvaluationProblem(random_pictures(5), EvaluationOptions(), 9)
     assert problem.cell_count == 5 * (54 + 15)
-    with pytest.raises(TimeoutError):
-        problem.solve()
-    assert len(checks) == 3
+    with pytest.raises(Stopped):
+        problem.solve(stop)
+    assert stop.count == 3
 
 
 def test_no_picture_has_no_figures() -> None:

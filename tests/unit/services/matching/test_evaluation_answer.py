@@ -23,7 +23,7 @@ def scored() -> Evaluation:
         np.array([3, 3, 9]),
         np.array([0.9, 0.8, 0.7]),
     )
-    return EvaluationProblem([picture], EvaluationOptions(), 9, lambda: None).solve()
+    return EvaluationProblem([picture], EvaluationOptions(), 9).solve()
 
 
 def test_every_figure_of_coco_is_in_its_field(scored: Evaluation) -> None:

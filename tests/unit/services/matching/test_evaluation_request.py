@@ -29,7 +29,7 @@ def image(**fields: Any) -> Any:
 
 
 def read(*messages: Any) -> Any:
-    return EvaluationReader(LIMITS, lambda: None).read(messages)
+    return EvaluationReader(LIMITS).read(messages)
 
 
 def test_a_picture_becomes_arrays() -> None:

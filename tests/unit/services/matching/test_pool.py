@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from retinue.ops import Stop
+from retinue.ops.stopping import NEVER
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, Overloaded
 from services.matching.pool import SolverPool
@@ -23,9 +25,10 @@ class Gated:
         self.has_begun = threading.Event()
         self.gate = threading.Event()
 
-    def solve(self) -> str:
+    def solve(self, stop: Stop = NEVER) -> str:
         self.has_begun.set()
         assert self.gate.wait(PATIENCE_S)
+        stop.check()
         if self.error is not None:
             raise self.error
         return self.name
@@ -100,6 +103,22 @@ def test_what_nobody_waits_for_is_not_solved() -> None:
         assert not left.has_begun.is_set()
         assert not late.has_begun.is_set()
     assert dropped == ["cancelled", "deadline"]
+
+
+@pytest.mark.parametrize(("deadline_s", "reason"), [(None, "cancelled"), (0.0, "deadline")])
+def test_what_nobody_waits_for_any_more_is_not_solved_to_its_end(deadline_s: float | None, reason: str) -> None:
+    with pool() as (one, dropped):
+        problem, stop, caller = Gated("left"), Stop(), Caller()
+        ticket = one.submit(problem, caller, stop)
+        assert problem.has_begun.wait(PATIENCE_S)
+        caller.deadline_s = deadline_s
+        caller.cancel()
+        stop.set()
+        problem.gate.set()
+        with pytest.raises(Cancelled):
+            ticket.wait()
+        assert one.submit(done("next"), Caller()).wait() == "next"
+    assert dropped == [reason]
 
 
 def test_an_error_belongs_to_the_one_who_waits_and_the_thread_goes_on() -> None:

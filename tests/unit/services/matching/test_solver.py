@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from retinue.ops import Stop, Stopped
+from retinue.ops.stopping import NEVER
 from retinue.runtime.caller import Caller
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, InvalidInput
 from services.matching.pool import SolverPool
@@ -20,7 +22,7 @@ class Sized:
         self.cell_count = cell_count
         self.error = error
 
-    def solve(self) -> str:
+    def solve(self, stop: Stop = NEVER) -> str:  # noqa: ARG002 - the signature of a problem
         if self.error is not None:
             raise self.error
         return threading.current_thread().name
@@ -52,12 +54,34 @@ def test_a_caller_may_leave_between_problems(solver: Solver) -> None:
     caller = Caller()
 
     class Leaving(Sized):
-        def solve(self) -> str:
+        def solve(self, stop: Stop = NEVER) -> str:  # noqa: ARG002 - the signature of a problem
             caller.cancel()
             return ""
 
     with pytest.raises(Cancelled):
         solver.solve_all([Leaving(1), Sized(1, AssertionError("nobody waits for this"))], caller)
+
+
+@pytest.mark.parametrize("has_deadline", [True, False])
+def test_a_large_problem_is_told_that_its_caller_has_left(solver: Solver, *, has_deadline: bool) -> None:
+    caller = Caller(time.monotonic() + 0.05 if has_deadline else None)
+    was_told = threading.Event()
+
+    class Endless(Sized):
+        def solve(self, stop: Stop = NEVER) -> str:
+            if not has_deadline:
+                caller.cancel()
+            while True:
+                try:
+                    stop.check()
+                except Stopped:
+                    was_told.set()
+                    raise
+
+    with pytest.raises(DeadlineExceeded if has_deadline else Cancelled):
+        solver.solve(Endless(100), caller)
+    assert was_told.wait(PATIENCE_S)
+    assert solver.solve(Sized(100), Caller()).outcome == "solver-0"
 
 
 def test_a_deadline_counts_before_each_problem(solver: Solver) -> None:

@@ -155,4 +155,4 @@ class MatchingServicer(matching_pb2_grpc.MatchingServiceServicer):
 
 
 def _write_time(message: Duration, solved: Sequence[Solved[Any]]) -> None:
-    message.FromNanoseconds(round(sum([one.timings.infer_s for one in solved]) * 1e9))
+    message.seconds, message.nanos = divmod(round(sum([one.timings.infer_s for one in solved]) * 1e9), 10**9)

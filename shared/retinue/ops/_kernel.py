@@ -30,21 +30,23 @@ KERNELS: dict[
 ] = {}  # by module and name: numba's dispatcher and the signatures it serves
 
 
-def kernel(*signatures: str) -> Callable[[Function], Function]:
+def kernel(*signatures: str, is_brief: bool = False) -> Callable[[Function], Function]:
     """Return a decorator that compiles a loop over arrays, callable from Python and from other kernels.
 
     Args:
         signatures: argument types of the calls from Python, as numba writes them (``"(f4[:,::1], f4)"``), one for each
             dtype it serves; none for a loop that only other kernels call. They are what is compiled ahead; a call with
             other types would compile while somebody waits, so the tests fail on one (`tests/conftest.py`).
+        is_brief: whether it is called for some microseconds of work only. It keeps the interpreter's lock then: to let
+            go of it and win it back among other threads takes longer.
 
     Notes:
         Floats follow IEEE rules (no fast-math), a division by zero gives infinity or NaN, indices are not checked, and
-        the interpreter's lock is not held. Callers pass arrays through `native`.
+        the interpreter's lock is not held unless the kernel is brief. Callers pass arrays through `native`.
     """
 
     def compiled(function: Function) -> Function:
-        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+        dispatcher = numba.njit(nogil=not is_brief, error_model="numpy")(function)
         dispatcher._cache = _cache_for(function)  # noqa: SLF001, numba has no public way to give it another cache
         if signatures:
             KERNELS[f"{function.__module__}.{function.__name__}"] = (dispatcher, signatures)

@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from retinue.ops._arrays import finite_floats, native, number, whole_number
+from retinue.ops._few_points import few_points
 from retinue.ops._listed_assignment import solve_listed
 from retinue.ops._listed_pairs import listed_pairs
 from retinue.ops._neighbours import neighbours
@@ -19,6 +20,7 @@ Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 Mode = Literal["max", "hovernet"]
 
+_FEW = 2**14  # a matrix of so many cells is looked through in some microseconds
 _DENSE = 4096  # a matrix of so many cells that is half full is solved faster as a matrix
 _SUMS_FIT = 2.0**900  # sums of distances up to this stay finite
 _SQUARES_FIT = 2.0**500  # squares of coordinates up to this stay finite
@@ -87,6 +89,11 @@ def pair_points(
 
 
 def _most_pairs(a: NDArray[np.float64], b: NDArray[np.float64], radius: float, most: int, stop: Stop) -> Pairing:
+    if len(a) * len(b) <= _FEW and radius <= _SUMS_FIT:
+        is_done, rows, found, near, free_a, free_b = few_points(a, b, radius, most, _DENSE, stop.flag)
+        stop.check()
+        if is_done:
+            return Pairing(rows, found, near, free_a, free_b)
     starts, columns, distances = neighbours(a, b, radius, most, stop.flag)
     stop.check()
     if starts[-1] < 0:

@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 from retinue.runtime.errors import Cancelled, DeadlineExceeded, ModelNotReady, Overloaded, late_answer
 from retinue.serving.call import REQUEST_ID_KEY, Call
 from retinue.serving.door import Door, Inline
+from retinue.serving.early_reader import EarlyReader
 from retinue.serving.metrics import Metrics
 from retinue.serving.pool import HandlerPool
 from retinue.serving.status import POSSIBLE_CODES, Failure, failure_of
@@ -52,6 +53,7 @@ class RpcInterceptor(grpc.ServerInterceptor):
         self._pool = pool
         self._door = door
         self._inline = Inline()
+        self._early_reader = EarlyReader(pool) if EarlyReader.is_possible() else None
         self._admitted: dict[str, Handler] = {}
         self._refused: dict[str, Handler] = {}
         self._is_draining = False
@@ -91,6 +93,8 @@ class RpcInterceptor(grpc.ServerInterceptor):
             answer = self._at_the_door(self._door, answer, turn_away)
             self._admitted[method] = _rewrapped(inner, answer, is_unread=True)
         else:
+            if self._early_reader is not None and not inner.request_streaming:
+                answer.experimental_thread_pool = self._early_reader  # type: ignore[attr-defined]  # read by gRPC
             self._admitted[method] = _rewrapped(inner, answer)
         refuse = self._watched(method, inner, self._refuse)
         refuse.experimental_thread_pool = self._inline  # type: ignore[attr-defined]  # read by gRPC

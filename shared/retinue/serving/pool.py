@@ -39,5 +39,15 @@ class HandlerPool(ThreadPoolExecutor):
         future.add_done_callback(self._finished)
         return future
 
+    def hold(self) -> None:
+        """Count a task that is to come as under way; `submit_held` must follow."""
+        self._under_way.append(None)
+
+    def submit_held(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the task that was counted ahead."""
+        future = self.submit(fn, *args, **kwargs)
+        self._under_way.pop()
+        return future
+
     def _finished(self, _: Future[Any]) -> None:
         self._under_way.pop()

@@ -92,9 +92,9 @@ from .soft_suppression import soft_nms as soft_nms
 from .splitting import split_instances as split_instances
 from .stitching import RowStitcher as RowStitcher
 from .stitching import stitch as stitch
-from .sums import instance_sums as instance_sums
 from .stopping import Stop as Stop
 from .stopping import Stopped as Stopped
+from .sums import instance_sums as instance_sums
 from .suppression import nms as nms
 from .tiles import Tile as Tile
 from .tiles import TilePlan as TilePlan

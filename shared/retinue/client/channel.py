@@ -37,7 +37,7 @@ SERVICE_CONFIG: dict[str, Any] = {
         }
     ],
     # Each failure takes a token, each success gives a tenth back; with half of them gone retries stop. A replica that
-    # is killed fails all its calls at once, of which a server takes up to 256 (`grpc.max_in_flight_calls`).
+    # is killed fails all its calls at once, of which a server takes up to 320 (`grpc.max_in_flight_calls`).
     "retryThrottling": {"maxTokens": 1000, "tokenRatio": 0.1},
 }
 

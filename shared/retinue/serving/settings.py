@@ -66,7 +66,7 @@ class GrpcSettings(Group):
         default=64 * 2**20, ge=2**16, lt=2**31, description="Largest message in or out; gRPC counts to 2^31."
     )
     max_in_flight_calls: int = Field(
-        default=256, ge=1, le=4096, description="RPCs handled at once; each holds a waiting thread. More are refused."
+        default=320, ge=1, le=4096, description="RPCs handled at once; each holds a waiting thread. More are refused."
     )
     max_connection_age_s: float = Field(
         default=300.0,

@@ -89,9 +89,12 @@ class Link:
                 self._hear(self._connection.recv())
         except (EOFError, OSError):
             pass
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: an end that nobody hears of has no end
+            _log.error("link_broken", exc_info=error)
         self._is_ended = True
         for future in list(self._asked.values()):
-            future.set_exception(LinkEnded())
+            if not future.done():  # else it was answered just now, and whoever asked has not woken yet
+                future.set_exception(LinkEnded())
         on_end()
 
     def _hear(self, message: _Message) -> None:

@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from retinue.serving.link import Link, LinkFailed
+from retinue.serving.link import Link, LinkEnded, LinkFailed
 from tests.unit.serving.in_process import PATIENCE_S
 
 
@@ -20,11 +20,9 @@ class Pair:
         ours, theirs = Pipe()
         self.heard: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self.gate = threading.Event()
-        self.is_ended = threading.Event()
-        self.theirs = theirs
         self.link = Link(ours, lambda *_: None)
         self.other = Link(theirs, self.hear)
-        self.link.start(self.is_ended.set)
+        self.link.start(lambda: None)
         self.other.start(lambda: None)
 
     def hear(self, what: str, content: Any) -> Any:
@@ -35,12 +33,6 @@ class Pair:
         if what == "note":
             self.heard.put((what, content))
         return content
-
-    def hang_up(self) -> None:
-        """End the other end, as the system does when a process is gone."""
-        import os  # noqa: PLC0415
-
-        os.dup2(os.open(os.devnull, os.O_RDWR), self.theirs.fileno())
 
 
 @pytest.fixture
@@ -86,3 +78,27 @@ def test_a_question_that_cannot_be_answered_fails_and_the_link_goes_on(pair: Pai
     with pytest.raises(LinkFailed, match="ZeroDivisionError"):
         pair.link.ask("fail")
     assert pair.link.ask("echo", 4) == 4
+
+
+def test_an_end_right_after_an_answer_is_noticed() -> None:
+    """Whoever asked may not have woken when the end comes: its question stands there still, and is answered."""
+    ours, theirs = Pipe()
+    link, is_ended = Link(ours, lambda *_: None), threading.Event()
+    answered, waiting = Future[Any](), Future[Any]()
+    answered.set_result("the answer")
+    link._asked.update({1000: answered, 1001: waiting})
+    link.start(is_ended.set)
+    theirs.close()
+    assert is_ended.wait(PATIENCE_S)
+    assert answered.result(0) == "the answer"
+    assert isinstance(waiting.exception(PATIENCE_S), LinkEnded)
+
+
+def test_a_message_that_cannot_be_read_ends_the_link_for_all_to_see() -> None:
+    ours, theirs = Pipe()
+    link, is_ended = Link(ours, lambda *_: None), threading.Event()
+    link.start(is_ended.set)
+    theirs.send_bytes(b"no pickle")
+    assert is_ended.wait(PATIENCE_S)
+    with pytest.raises(LinkEnded):
+        link.ask("echo", 1)

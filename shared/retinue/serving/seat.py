@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from retinue.runtime.errors import LoadFailed, ModelNotFound, ModelNotReady, RetinueError
-from retinue.serving.link import Link, LinkEnded, LinkFailed
+from retinue.serving.link import Link, LinkEnded
 from retinue.serving.merged_metrics import snapshot
 from retinue.serving.model_keeper import Change, ModelKeeper
 from retinue.serving.settings import HostSettings
@@ -99,11 +99,12 @@ class Seat:
         Raises:
             ModelNotFound: there is none of that name.
             LoadFailed: one of them could not load it.
+            LinkFailed: one of them met with a fault of ours; its log says which.
             ModelNotReady: nobody is there to have it done.
         """
         try:
             condition: Condition | None = self._link.ask("change", (change, name))
-        except (LinkEnded, LinkFailed) as error:
+        except LinkEnded as error:
             raise ModelNotReady("the server is stopping", model=name, version="") from error
         if condition is not None:
             raise condition.error

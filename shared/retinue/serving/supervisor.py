@@ -98,10 +98,15 @@ class Supervisor:
         return self._drain()
 
     def _start(self, number: int) -> None:
-        with self._table:  # so that it begins with every change that it is not told of
-            start = Start(number, self._settings, self.grpc_port, self._may_serve, dict(self._changes))
-            worker = self._workers[number] = WorkerProcess(start, self._hear, self.bell.ring, self._command)
-        _log.info("worker_started", worker=number, pid=worker.pid)
+        try:
+            with self._table:  # so that it begins with every change that it is not told of
+                start = Start(number, self._settings, self.grpc_port, self._may_serve, dict(self._changes))
+                worker = self._workers[number] = WorkerProcess(start, self._hear, self.bell.ring, self._command)
+        except OSError as error:  # no room for another process or another file
+            self._fail(number, "worker_not_started", problem=str(error))
+        else:
+            self._counts.restarts.inc(start.is_replacement)
+            _log.info("worker_started", worker=number, pid=worker.pid)
 
     def _look_after(self) -> None:
         """Pass on what was asked, and replace whoever has ended when the time has come."""
@@ -115,7 +120,6 @@ class Supervisor:
         now_s = time.monotonic()
         for number in [number for number, due_s in self._due_s.items() if due_s <= now_s]:
             del self._due_s[number]
-            self._counts.restarts.inc()
             self._start(number)
 
     def _bury(self, worker: WorkerProcess, exit_code: int) -> None:
@@ -124,17 +128,24 @@ class Supervisor:
                 del self._workers[worker.number]
 
         self._merged.bury(worker.last_metrics, forget)
-        if not self._may_serve:  # it could not begin, and so could no other
-            _log.error("worker_failed", worker=worker.number, exit_code=exit_code)
+        if self._may_serve:
+            self._note_readiness()
+        if time.monotonic() - worker.started_s > _STEADY_S:
+            self._waits_s[worker.number] = _FIRST_WAIT_S
+        event = "worker_ended" if self._may_serve else "worker_failed"
+        self._fail(worker.number, event, pid=worker.pid, exit_code=exit_code)
+
+    def _fail(self, number: int, event: str, **facts: object) -> None:
+        """Have a worker started again later; at the start end instead, since no other could begin either."""
+        if not self._may_serve:
+            _log.error(event, worker=number, **facts)
             self._has_failed = True
             self.ask_to_stop()
             return
-        self._note_readiness()
-        lived_s = time.monotonic() - worker.started_s
-        wait_s = _FIRST_WAIT_S if lived_s > _STEADY_S else self._waits_s[worker.number]
-        self._waits_s[worker.number] = min(2 * wait_s, _LONGEST_WAIT_S)
-        self._due_s[worker.number] = time.monotonic() + wait_s
-        _log.error("worker_ended", worker=worker.number, pid=worker.pid, exit_code=exit_code, replaced_in_s=wait_s)
+        wait_s = self._waits_s[number]
+        self._waits_s[number] = min(2 * wait_s, _LONGEST_WAIT_S)
+        self._due_s[number] = time.monotonic() + wait_s
+        _log.error(event, worker=number, **facts, replaced_in_s=wait_s)
 
     def _hear(self, worker: WorkerProcess, what: str, content: Any) -> Any:
         if what == "loaded":
@@ -170,7 +181,11 @@ class Supervisor:
             _log.info("ready" if is_ready else "not_ready", models=self._names)
 
     def _change(self, change: Change, name: str) -> Condition | None:
-        """Have all workers load or unload a model; return what is to be told of it to the caller."""
+        """Have all workers load or unload a model; return what is to be told of it to the caller.
+
+        Raises:
+            LinkFailed: one of them met with a fault of ours; its log says which.
+        """
         with self._changing:
             with self._table:
                 before = self._changes.get(name)

@@ -47,7 +47,8 @@ class WorkerProcess:
             self._process = subprocess.Popen(whole, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603 - ourselves
         finally:
             theirs.close()  # or its end would not be heard
-        ours.send(start)
+        with suppress(OSError):  # if it has ended already, the link will say so
+            ours.send(start)
         self._link = Link(ours, lambda what, content: on_message(self, what, content))
         self._link.start(self._end)
 
@@ -61,10 +62,14 @@ class WorkerProcess:
         self._link.tell(what)
 
     def ask(self, what: str, content: object) -> Any:
-        """Return its answer; None where it ends before, or cannot."""
+        """Return its answer; None where it ends before.
+
+        Raises:
+            LinkFailed: it cannot answer.
+        """
         try:
             return self._link.ask(what, content)
-        except (LinkEnded, LinkFailed):
+        except LinkEnded:
             return None
 
     def metrics(self) -> Families:

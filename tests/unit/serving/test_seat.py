@@ -14,7 +14,7 @@ from retinue.runtime.model_control import ModelControl
 from retinue.runtime.models import Models
 from retinue.runtime.picture import Picture
 from retinue.runtime.repository import scan, stamp
-from retinue.serving.link import Link
+from retinue.serving.link import Link, LinkFailed
 from retinue.serving.model_keeper import ModelKeeper
 from retinue.serving.seat import Condition, Seat, Start
 from retinue.serving.settings import HostSettings, ModelSettings
@@ -40,6 +40,7 @@ class Seated:
         self.is_ended = threading.Event()
         self.told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self.condition: Condition | None = None
+        self.is_faulty = False
         self.supervisor = Link(ours, self.hear)
         self.supervisor.start(lambda: None)
         self.seat.take(registry, self.keeper, self.is_ended.set)
@@ -47,6 +48,8 @@ class Seated:
 
     def hear(self, what: str, content: Any) -> Any:
         self.told.put((what, content))
+        if self.is_faulty:
+            raise ZeroDivisionError
         return self.condition
 
     def names(self) -> list[str]:
@@ -115,3 +118,9 @@ def test_a_condition_is_raised_as_it_was_where_it_came_from(
     with pytest.raises(type(error)) as caught:
         seated.keeper.load("m", "")
     assert (caught.value.message, caught.value.metadata) == (error.message, error.metadata)
+
+
+def test_a_fault_elsewhere_is_one_here_and_no_condition(seated: Seated) -> None:
+    seated.is_faulty = True
+    with pytest.raises(LinkFailed):
+        seated.keeper.load("m", "")

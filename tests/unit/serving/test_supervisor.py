@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from retinue.serving.link import LinkFailed
 from retinue.serving.seat import Condition
 from retinue.serving.settings import GrpcSettings, HostSettings, HttpSettings
 from retinue.serving.side_port import SidePort
@@ -22,14 +23,15 @@ from tests.unit.serving.in_process import PATIENCE_S
 class Watched:
     """A supervisor that runs in a thread, and what is seen of it."""
 
-    def __init__(self, mode: str, count: int) -> None:
+    def __init__(self, mode: str, count: int, command: list[str] | None = None) -> None:
         settings = HostSettings(
             grpc=GrpcSettings(address="127.0.0.1:0", drain_delay_s=0, grace_s=1),
             http=HttpSettings(address="127.0.0.1:0"),
             workers=count,
         )
-        command = [sys.executable, "-m", "tests.unit.serving.tiny_worker", mode]
-        self.supervisor = Supervisor(settings, command)
+        self.supervisor = Supervisor(
+            settings, command or [sys.executable, "-m", "tests.unit.serving.tiny_worker", mode]
+        )
         self._pool = ThreadPoolExecutor(1)
         self.exit_code = self._pool.submit(self.supervisor.run)
 
@@ -113,6 +115,26 @@ def test_a_change_that_ends_all_is_told_and_survived(one: Watched) -> None:
     assert one.change("load", "poison") is None  # nobody is left who could say anything
     one.wait_until(lambda: one.heard().get("begun with load poison") == 2)
     one.wait_until(lambda: one.supervisor.is_ready)
+
+
+def test_a_fault_of_one_is_not_told_as_success(one: Watched) -> None:
+    with pytest.raises(LinkFailed, match="ZeroDivisionError"):
+        one.change("load", "fault")
+    assert one.change("load", "m") is None  # and holds nobody up
+
+
+def test_one_that_cannot_be_started_is_tried_again(one: Watched) -> None:
+    command, one.supervisor._command = one.supervisor._command, ["/nowhere/python"]
+    os.kill(one.supervisor._workers[0].pid, signal.SIGKILL)
+    one.wait_until(lambda: one.supervisor._waits_s[0] >= 0.4)  # twice already
+    assert one.supervisor.is_ready
+    one.supervisor._command = command
+    one.wait_until(lambda: one.heard().get("replacement") == 1)
+
+
+def test_none_serves_where_one_cannot_be_started() -> None:
+    one = Watched("good", 2, ["/nowhere/python"])
+    assert one.exit_code.result(PATIENCE_S) == 1
 
 
 def test_who_ends_again_and_again_is_waited_for_longer_each_time(one: Watched) -> None:

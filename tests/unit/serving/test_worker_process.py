@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from retinue.serving.model_keeper import Change
 from retinue.serving.seat import Start
 from retinue.serving.settings import HostSettings
 from retinue.serving.worker_process import WorkerProcess
@@ -63,3 +64,12 @@ def test_one_that_does_not_end_is_killed(begun: Begun) -> None:
     os.kill(begun.process.pid, signal.SIGSTOP)
     begun.process.terminate()
     assert begun.process.wait(0.05) == -signal.SIGKILL
+
+
+def test_one_that_ends_before_it_is_told_how_to_begin_is_seen_to_end() -> None:
+    is_ended = threading.Event()
+    changes: dict[str, Change] = {str(number): "load" for number in range(100_000)}  # more than a pipe holds
+    start = Start(0, HostSettings(), 0, False, changes)
+    process = WorkerProcess(start, lambda *_: None, is_ended.set, [sys.executable, "-c", "raise SystemExit(3)"])
+    assert is_ended.wait(PATIENCE_S)
+    assert (process.wait(PATIENCE_S), process.is_gone) == (3, True)

@@ -1,7 +1,7 @@
 """A worker process without a service: `python -m tests.unit.serving.tiny_worker MODE --worker-link FD`.
 
 It counts what it is told in one metric. In the mode ``failing`` it ends before it is loaded; asked to load ``poison``,
-it ends at once, and to load ``nobody``, it knows no such model.
+it ends at once, to load ``nobody``, it knows no such model, and to load ``fault``, it fails in a way of its own.
 """
 
 import os
@@ -41,6 +41,8 @@ class TinyKeeper(ModelKeeper):
             os._exit(POISONED)
         if name == "nobody":
             raise ModelNotFound("no model nobody", model="nobody", version="")
+        if name == "fault":
+            raise ZeroDivisionError
         self._counter.labels(f"{change} {name}").inc()
 
 

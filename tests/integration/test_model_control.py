@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import grpc
@@ -92,8 +93,11 @@ class Asked:
     def hang_up(self) -> None:
         os.kill(self.service.pid, signal.SIGHUP)
 
+    def events(self, event: str) -> list[dict[str, Any]]:
+        return [one for one in self.service.events() if one["event"] == event]
+
     def count(self, event: str) -> int:
-        return sum(one["event"] == event for one in self.service.events())
+        return len(self.events(event))
 
 
 def _bearer(token: str) -> tuple[tuple[str, str], ...]:
@@ -340,6 +344,9 @@ def test_names_of_strangers_reach_no_file(tmp_path: Path) -> None:
             for name in names:
                 assert code_of(lambda: change(name)) is Code.NOT_FOUND, name  # noqa: B023 - called at once
             assert code_of(lambda: change("")) is Code.INVALID_ARGUMENT  # noqa: B023 - called at once
+            assert code_of(lambda: change("x" * 1_000_000)) is Code.NOT_FOUND  # noqa: B023 - called at once
+        wait_until(lambda: asked.count("rpc_ended") >= 2 * len(names) + 4)
+        assert max(len(json.dumps(one)) for one in asked.events("rpc_ended")) < 4096  # whatever strangers say
         assert asked.index() == {"tiny@1": ("READY", "")}
 
 

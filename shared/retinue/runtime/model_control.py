@@ -82,7 +82,7 @@ class ModelControl(Generic[Item, Answer]):
         """Serve a model of the repositories from now on, as it lies there now.
 
         Raises:
-            ModelNotFound: there is none of that name.
+            ModelNotFound: there is none of that name, or only versions that the settings leave out.
             LoadFailed: its latest version cannot be served; what was served before still is.
         """
         with self._change:
@@ -95,6 +95,9 @@ class ModelControl(Generic[Item, Answer]):
             except ProviderMissing as error:
                 raise LoadFailed(f"model {name} cannot be loaded: {error.message}", model=name, version="") from error
             latest = self._latest(name)
+        if latest is None:
+            problem = f"the settings name other versions of model {name} than those in the repositories"
+            raise ModelNotFound(problem, model=name, version="")
         if latest.state is not ModelState.READY or latest.reason:
             problem = f"model {name}@{latest.version} cannot be loaded: {latest.reason or latest.state}"
             raise LoadFailed(problem, model=name, version=latest.version)
@@ -108,6 +111,6 @@ class ModelControl(Generic[Item, Answer]):
         with self._change:
             self._models.unload(name)
 
-    def _latest(self, name: str) -> ModelStatus:
+    def _latest(self, name: str) -> ModelStatus | None:
         mine = [status for status in self._models.statuses() if status.name == name]
-        return max(mine, key=lambda status: version_key(status.version))
+        return max(mine, key=lambda status: version_key(status.version), default=None)

@@ -14,7 +14,7 @@ from retinue.runtime.engine import Engine
 from retinue.runtime.errors import BackendFailed, InvalidInput, ModelNotFound, ModelNotReady, PackageInvalid
 from retinue.runtime.memory import return_free_memory
 from retinue.runtime.package import Package
-from retinue.runtime.repository import BrokenPackage, Repository, is_removed, version_key
+from retinue.runtime.repository import BrokenPackage, Origin, Repository, version_key
 from retinue.runtime.retirement import Retirement
 from retinue.runtime.selection import Selection
 
@@ -81,7 +81,7 @@ class Models(Generic[Item, Answer]):
         self._names, self._unnamed = "none", ""
         self._engines: dict[Key, Engine[Item, Answer]] = {}
         self._latest: dict[str, Engine[Item, Answer]] = {}
-        self._sources: dict[Key, Package] = {}  # what each engine was made of
+        self._origins: dict[Key, Origin] = {}  # of what each engine was made of
         self._statuses: dict[Key, ModelStatus] = {}
         self._retirement = Retirement()
         self._has_loaded = False
@@ -223,7 +223,7 @@ class Models(Generic[Item, Answer]):
     def _lose(self, key: Key) -> None:
         """Forget what is on disk no more; what is served stays where its folder was not seen to be removed."""
         if key in self._engines:
-            if not is_removed(self._sources[key].folder):
+            if not self._origins[key].is_removed:
                 return
             self._drop(key)
         del self._statuses[key]
@@ -239,7 +239,7 @@ class Models(Generic[Item, Answer]):
         """Serve a package, if that is possible; return whether that version of the model is served, by whatever."""
         key = _key(package)
         is_served = key in self._engines
-        if is_served and self._sources[key].manifest == package.manifest:
+        if is_served and self._origins[key].package.manifest == package.manifest:
             self._set(key, ModelState.READY)
             return True
         if not is_served:
@@ -279,7 +279,7 @@ class Models(Generic[Item, Answer]):
         """Let an engine answer from now on; the one that did is closed when nobody uses it any more."""
         with self._lock:
             before = self._engines.get(key)
-            self._engines[key], self._sources[key] = engine, package
+            self._engines[key], self._origins[key] = engine, Origin.of(package)
             self._point(key[0])
         if before is not None:
             self._retirement.add(before)
@@ -288,7 +288,7 @@ class Models(Generic[Item, Answer]):
         """Let go of an engine, if there is one, and say that the version is unloaded."""
         with self._lock:
             engine = self._engines.pop(key, None)
-            self._sources.pop(key, None)
+            self._origins.pop(key, None)
             self._point(key[0])
         self._set(key, ModelState.UNLOADED, reason)
         if engine is not None:

@@ -65,7 +65,7 @@ def scan(roots: Iterable[Path]) -> Repository:
         try:
             package = open_package(folder)
         except PackageInvalid as error:
-            broken.append(BrokenPackage(folder, folder.parent.name, folder.name, error.message))
+            broken.append(_broken(folder, folder.parent.name, folder.name, error.message))
             continue
         found.setdefault((package.name, package.version), package)
     ordered = sorted(found.values(), key=lambda package: (package.name, version_key(package.version)))
@@ -89,18 +89,49 @@ def stamp(roots: Iterable[Path]) -> frozenset[tuple[str, int, int, int]]:
     return frozenset(stamps)
 
 
-def is_removed(folder: Path) -> bool:
-    """Return whether the folder of a package was removed from its repository.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a package came from.
 
-    Not so where the whole repository is out of sight: a volume that is not mounted for a moment has removed nothing.
+    Args:
+        package: it.
+        root_id: device and inode of its repository when it was there; None where that could not be seen.
     """
-    try:
-        folder.stat()
-    except FileNotFoundError:
-        return os.path.isdir(folder.parent.parent)  # noqa: PTH112 - as below
-    except OSError:
+
+    package: Package
+    root_id: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, package: Package) -> "Origin":
+        """Return the origin of a package that is there now."""
+        return cls(package, _id_of(package.folder.parent.parent))
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the folder of the package was removed from its repository.
+
+        Not so where the whole repository is out of sight: a volume that is not mounted for a moment has removed
+        nothing. What is seen in its place then is nothing, or an empty folder which is another one.
+        """
+        root = self.package.folder.parent.parent
+        try:
+            self.package.folder.stat()
+        except FileNotFoundError:
+            try:
+                return any(root.iterdir()) or _id_of(root) == self.root_id
+            except OSError:
+                return False
+        except OSError:
+            return False
         return False
-    return False
+
+
+def _id_of(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def version_key(version: str) -> list[tuple[int, int, str]]:
@@ -115,13 +146,18 @@ def version_key(version: str) -> list[tuple[int, int, str]]:
     return [*((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), (1, -1, "")]
 
 
+def _broken(folder: Path, *texts: str) -> BrokenPackage:
+    """Return what is broken, in text that can be written: a folder's name may be any bytes, and YAML holds any code."""
+    return BrokenPackage(folder, *(text.encode(errors="replace").decode() for text in texts))
+
+
 def _folders(parent: Path, broken: list[BrokenPackage]) -> list[Path]:
     try:
         children = sorted(parent.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        broken.append(BrokenPackage(parent, parent.name, "", f"the folder cannot be read: {error.strerror}"))
+        broken.append(_broken(parent, parent.name, "", f"the folder cannot be read: {error.strerror}"))
         return []
     # Unlike Path.is_dir, os.path.isdir never raises: a link into a forbidden place is no folder of ours.
     return [child for child in children if not child.name.startswith(".") and os.path.isdir(child)]  # noqa: PTH112

@@ -60,6 +60,8 @@ class ModelKeeper:
             except Empty:
                 self._attempt(self._control.poll)
             else:
+                while not self._asked.empty():  # one look is an answer to all who asked before it
+                    self._asked.get()
                 _log.info("refresh_asked")
                 self._attempt(self._control.refresh)
 

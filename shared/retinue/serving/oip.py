@@ -133,24 +133,25 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         self, request: oip.RepositoryModelLoadRequest, context: grpc.ServicerContext
     ) -> oip.RepositoryModelLoadResponse:
         """Load a model as it lies in the repositories now, and return when it answers."""
-        keeper = self._asked_keeper(request.model_name)
+        keeper = self._asked_keeper()
         if request.parameters:  # a configuration or files of the caller's own: never run
             names = ", ".join(sorted(request.parameters))
             raise InvalidInput("parameters", f"{names}: none is taken; a model is loaded as it lies in the repository")
         keeper.load(request.model_name, _authorization_of(context))
+        current_call().facts["model"] = request.model_name
         return oip.RepositoryModelLoadResponse()
 
     def RepositoryModelUnload(
         self, request: oip.RepositoryModelUnloadRequest, context: grpc.ServicerContext
     ) -> oip.RepositoryModelUnloadResponse:
         """Unload a model: no call that comes now finds it, those that have begun are answered."""
-        self._asked_keeper(request.model_name).unload(request.model_name, _authorization_of(context))
+        self._asked_keeper().unload(request.model_name, _authorization_of(context))
+        current_call().facts["model"] = request.model_name
         return oip.RepositoryModelUnloadResponse()
 
-    def _asked_keeper(self, name: str) -> ModelKeeper:
+    def _asked_keeper(self) -> ModelKeeper:
         if self._keeper is None:
             raise NotSupported("this service has no models to load or unload")
-        current_call().facts["model"] = name
         return self._keeper
 
     def ModelInfer(self, request: oip.ModelInferRequest, context: grpc.ServicerContext) -> oip.ModelInferResponse:

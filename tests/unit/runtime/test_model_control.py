@@ -76,6 +76,18 @@ def test_what_the_settings_leave_out_can_be_loaded_by_name(tmp_path: Path) -> No
     one.models.close(30)
 
 
+def test_versions_that_the_settings_leave_out_are_not_found(tmp_path: Path) -> None:
+    write_package(tmp_path, "m", "1")
+    one = Controlled(tmp_path, selection=("m@1",))
+    one.control.start()
+    rmtree(tmp_path / "m" / "1")
+    write_package(tmp_path, "m", "2")
+    with pytest.raises(ModelNotFound, match="other versions of model m"):
+        one.control.load("m")
+    assert one.states() == {}
+    one.models.close(30)
+
+
 @pytest.mark.parametrize("name", ["", "n", "M", "m@1", "m/1", "../m", "."])
 def test_an_unknown_name_changes_nothing(one: Controlled, name: str) -> None:
     for change in (one.control.load, one.control.unload):

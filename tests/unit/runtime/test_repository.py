@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
 
 from retinue.runtime.errors import ModelNotFound
-from retinue.runtime.repository import Repository, is_removed, scan, stamp, version_key
+from retinue.runtime.package import open_package
+from retinue.runtime.repository import Origin, Repository, scan, stamp, version_key
 from tests.unit.runtime.numbers_read import write_package
 
 
@@ -228,11 +230,29 @@ def test_the_stamp_of_nothing_is_empty(tmp_path: Path) -> None:
 
 
 def test_a_package_is_removed_only_while_its_repository_can_be_seen(tmp_path: Path) -> None:
-    folder = write_package(tmp_path / "root", "m", "1")
-    assert not is_removed(folder)
+    origin = Origin.of(open_package(write_package(tmp_path / "root", "m", "1")))
+    assert not origin.is_removed
     (tmp_path / "root").rename(tmp_path / "unmounted")
-    assert not is_removed(folder)
-    (tmp_path / "root").mkdir()
-    assert is_removed(folder)
+    assert not origin.is_removed
+    (tmp_path / "root").mkdir()  # the empty place where it was mounted
+    assert not origin.is_removed
     (tmp_path / "root" / "m").touch()  # a file where its model was
-    assert not is_removed(folder)
+    assert not origin.is_removed
+    (tmp_path / "root" / "m").unlink()
+    (tmp_path / "root" / "n").mkdir()  # another repository, put there in one instant
+    assert origin.is_removed
+    (tmp_path / "root" / "n").rmdir()
+    (tmp_path / "root").rmdir()
+    (tmp_path / "unmounted").rename(tmp_path / "root")
+    rmtree(tmp_path / "root" / "m")  # its last model
+    assert origin.is_removed
+
+
+def test_the_name_of_what_is_broken_can_be_written_whatever_it_is(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9/1"
+    os.makedirs(folder)  # noqa: PTH103 - of bytes that are no text
+    with open(folder + b"/model.yaml", "wb") as file:  # noqa: PTH123 - likewise
+        file.write(b'{task: classification, family: logits, "\\ud800": 1}')
+    (broken,) = scan([tmp_path]).broken
+    assert (broken.name, broken.version) == ("caf?", "1")
+    assert broken.problem.encode()

@@ -134,6 +134,16 @@ def test_a_wish_makes_it_look(kept: Kept) -> None:
     assert kept.names() == ["tiny@1", "tiny@2"]
 
 
+def test_a_storm_of_wishes_makes_it_look_once(kept: Kept) -> None:
+    for _ in range(1000):
+        kept.keeper.ask_refresh()
+    kept.run()
+    assert kept.changes.acquire(timeout=PATIENCE_S)
+    assert not kept.changes.acquire(timeout=0.1)
+    kept.keeper.ask_refresh()
+    assert kept.changes.acquire(timeout=PATIENCE_S)
+
+
 def test_time_makes_it_look(root: Path) -> None:
     kept = Kept(root, poll_interval_s=0.01)
     kept.run()

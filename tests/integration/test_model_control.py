@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from urllib.request import urlopen
 
@@ -25,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from loadtests.service_process import REPOSITORY, ServiceProcess
 from retinue.classification.v1 import classification_pb2, classification_pb2_grpc
+from retinue.common.v1 import image_pb2
 from retinue.oip import open_inference_pb2 as oip
 from retinue.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.integration.callers import Callers
@@ -35,6 +37,10 @@ PATIENCE_S = 60
 POLLING = {"RETINUE_MODELS__POLL_INTERVAL_S": "0.1"}
 CALLS = {"RETINUE_MODELS__IS_CONTROL_ALLOWED": "true"}
 BROKEN = b"no graph"
+JUNK = b"\xff\xd8\xff\xe0 and then no picture"
+TINY_PICTURE = image_pb2.Image(
+    raw=image_pb2.RawImage(height=SIDE_PX, width=SIDE_PX, pixels=bytes(SIDE_PX * SIDE_PX * 3))
+)
 
 
 class Asked:
@@ -44,23 +50,18 @@ class Asked:
         self.service = service
         self.inference = GRPCInferenceServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
-        self._typed = classification_pb2_grpc.ClassificationServiceStub(channel)
+        self.typed_stub = classification_pb2_grpc.ClassificationServiceStub(channel)
 
     def typed(self, model: str = "", version: str = "") -> str:
         """Return what answers a typed call."""
-        request = classification_pb2.ClassifyRequest()
+        request = classification_pb2.ClassifyRequest(image=TINY_PICTURE)
         request.model.name, request.model.version = model, version
-        request.image.raw.height = request.image.raw.width = SIDE_PX
-        request.image.raw.pixels = bytes(SIDE_PX * SIDE_PX * 3)
-        answer = self._typed.Classify(request, timeout=PATIENCE_S)
+        answer = self.typed_stub.Classify(request, timeout=PATIENCE_S)
         return f"{answer.model.name}@{answer.model.version}"
 
     def infer(self, model: str = "tiny", version: str = "") -> str:
         """Return what answers the Open Inference Protocol."""
-        request = oip.ModelInferRequest(model_name=model, model_version=version)
-        request.inputs.add(name="image", datatype="UINT8", shape=[1, SIDE_PX, SIDE_PX, 3])
-        request.raw_input_contents.append(bytes(SIDE_PX * SIDE_PX * 3))
-        answer = self.inference.ModelInfer(request, timeout=PATIENCE_S)
+        answer = self.inference.ModelInfer(tensor_request(model, version), timeout=PATIENCE_S)
         return f"{answer.model_name}@{answer.model_version}"
 
     def load(self, model: str, token: str = "") -> None:
@@ -98,6 +99,13 @@ class Asked:
 
     def count(self, event: str) -> int:
         return len(self.events(event))
+
+
+def tensor_request(model: str, version: str = "") -> oip.ModelInferRequest:
+    request = oip.ModelInferRequest(model_name=model, model_version=version)
+    request.inputs.add(name="image", datatype="UINT8", shape=[1, SIDE_PX, SIDE_PX, 3])
+    request.raw_input_contents.append(bytes(SIDE_PX * SIDE_PX * 3))
+    return request
 
 
 def _bearer(token: str) -> tuple[tuple[str, str], ...]:
@@ -298,6 +306,27 @@ def test_an_unloaded_model_is_unavailable_until_it_is_loaded_again(tmp_path: Pat
         wait_until(lambda: asked.count("model_unloaded") == 2)
         others.wait_for("other@1")
         assert not others.failures
+
+
+@pytest.mark.parametrize("image", [TINY_PICTURE, image_pb2.Image(), image_pb2.Image(encoded=JUNK)])
+def test_a_stream_that_is_silent_holds_no_model(tmp_path: Path, image: image_pb2.Image) -> None:
+    """Nor does one whose last message was refused."""
+    write_package(tmp_path / "models")
+    typed: SimpleQueue[classification_pb2.ClassifyStreamRequest | None] = SimpleQueue()
+    general: SimpleQueue[oip.ModelInferRequest | None] = SimpleQueue()
+    with served(tmp_path, CALLS) as asked:
+        answers = asked.typed_stub.ClassifyStream(iter(typed.get, None), timeout=PATIENCE_S)
+        typed.put(classification_pb2.ClassifyStreamRequest(request=classification_pb2.ClassifyRequest(image=image)))
+        is_good = image is TINY_PICTURE
+        assert next(answers).result.HasField("response") is is_good
+        general_answers = asked.inference.ModelStreamInfer(iter(general.get, None), timeout=PATIENCE_S)
+        general.put(tensor_request("tiny") if is_good else oip.ModelInferRequest(model_name="tiny"))
+        assert bool(next(general_answers).error_message) is not is_good
+        asked.unload("tiny")
+        wait_until(lambda: asked.count("model_unloaded") == 1)
+        typed.put(None)
+        general.put(None)
+        assert [*answers, *general_answers] == []
 
 
 def test_a_load_that_fails_says_why_and_leaves_what_was_served(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ class Begun(Generic[Pending]):
         try:
             return cls(image_id, submit(), None)
         except RetinueError as error:
+            # The frames that it came through hold the engine, and a stream that is silent would hold it with them.
+            cause: BaseException | None = error
+            while cause is not None:
+                cause.__traceback__, cause = None, cause.__cause__ or cause.__context__
             return cls(image_id, None, error)
 
     def wait_failure(self, call: Call) -> Status | None:

@@ -178,17 +178,18 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
             if caller.is_cancelled:
                 raise Cancelled("the caller went away")
             try:
-                model = self._models.get(request.model_name, request.model_version)
-                response = infer(model, request, item_caller)
+                # No name for the model: a stream that is silent must not hold an engine that was replaced.
+                response = infer(self._models.get(request.model_name, request.model_version), request, item_caller)
             except Cancelled:
                 raise
             except RetinueError as error:
                 if is_strict:
                     raise
-                yield _failed(request, error)
+                answer = _failed(request, error)
             else:
                 response.parameters["triton_final_response"].bool_param = True
-                yield oip.ModelStreamInferResponse(infer_response=response)
+                answer = oip.ModelStreamInferResponse(infer_response=response)
+            yield answer  # not in the handler, where the error would hold the frames that it came through
 
 
 def _authorization_of(context: grpc.ServicerContext) -> str:

@@ -231,17 +231,29 @@ class Host(Generic[Settings]):
         finally:  # also where a fault of ours ends this thread, with its traceback on stderr
             if self._work.is_ready or is_hopeful:
                 self._on_loaded()
-                if self._seat is not None:
-                    self._seat.wait_to_serve(self._work.names)
-                if not self.grpc_port:  # others have served so far
-                    self.grpc_port = self._bind()
-                    self._listen()
-                self._tell_readiness()
-                if self._work.is_ready and not self.health.is_ready:
-                    _log.info("loaded_too_late", models=self._work.names)
+                self._begin_to_serve()
             else:
-                self._has_failed = True
-                self.ask_to_stop()
+                self._fail()
+
+    def _begin_to_serve(self) -> None:
+        """Say that the work is ready, after the other processes of the service have come so far."""
+        if self._seat is not None:
+            self._seat.wait_to_serve(self._work.names)
+        if not self.grpc_port:  # others have served so far
+            try:
+                self.grpc_port = self._bind()
+            except OSError as error:
+                _log.error("port_taken", problem=str(error))
+                self._fail()
+                return
+            self._listen()
+        self._tell_readiness()
+        if self._work.is_ready and not self.health.is_ready:
+            _log.info("loaded_too_late", models=self._work.names)
+
+    def _fail(self) -> None:
+        self._has_failed = True
+        self.ask_to_stop()
 
     def _tell_readiness(self) -> None:
         with self._telling:  # or what was true first might be said last

@@ -4,7 +4,9 @@
 import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,10 @@ from retinue.runtime.picture import Picture
 from retinue.serving.call import current_call
 from retinue.serving.host import Host
 from retinue.serving.image_model import ImageModels
+from retinue.serving.link import Link
 from retinue.serving.metrics import Metrics
 from retinue.serving.model_service import ModelService
+from retinue.serving.seat import Seat, Start
 from retinue.serving.settings import EngineSettings, GrpcSettings, HttpSettings, ModelSettings, ServiceSettings
 from retinue.serving.tensor_model import TensorSpec
 from tests.unit.serving.hosted import SERVING, Run, run_host, settings_of
@@ -257,6 +261,28 @@ def test_two_services_cannot_share_a_port(mean: MeanService, root: Path) -> None
 
 
 # --- a service that ends
+
+
+def test_a_replacement_that_cannot_have_the_port_ends_rather_than_serve_nobody(mean: MeanService, root: Path) -> None:
+    ours, theirs = Pipe()
+
+    def hear(what: str, _: object) -> None:
+        if what == "loaded":
+            supervisor.tell("serve")
+
+    supervisor = Link(ours, hear)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ours.send(Start(1, settings_of(root), taken.getsockname()[1], is_replacement=True, changes={}))
+        with ThreadPoolExecutor(1) as executor:
+            host = Host(mean.service, settings_of(root), seat=Seat(theirs))
+            supervisor.start(lambda: None)
+            exit_code = executor.submit(host.run)
+            try:
+                assert exit_code.result(PATIENCE_S) == 1
+            finally:
+                host.ask_to_stop()
 
 
 def test_a_call_in_flight_is_answered_while_the_service_drains(mean: MeanService, root: Path) -> None:

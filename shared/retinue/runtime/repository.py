@@ -14,6 +14,8 @@ from pathlib import Path
 from retinue.runtime.errors import ModelNotFound, PackageInvalid
 from retinue.runtime.package import Package, open_package
 
+_MAX_TEXT = 2048  # characters of what is told of a broken package
+
 
 @dataclass(frozen=True, slots=True)
 class BrokenPackage:
@@ -147,8 +149,12 @@ def version_key(version: str) -> list[tuple[int, int, str]]:
 
 
 def _broken(folder: Path, *texts: str) -> BrokenPackage:
-    """Return what is broken, in text that can be written: a folder's name may be any bytes, and YAML holds any code."""
-    return BrokenPackage(folder, *(text.encode(errors="replace").decode() for text in texts))
+    """Return what is broken, in text that can be sent.
+
+    A folder's name may be any bytes, YAML holds any code, and of a manifest of 1 MiB each value may be wrong.
+    """
+    cut = (text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…" for text in texts)
+    return BrokenPackage(folder, *(text.encode(errors="replace").decode() for text in cut))
 
 
 def _folders(parent: Path, broken: list[BrokenPackage]) -> list[Path]:

@@ -256,3 +256,12 @@ def test_the_name_of_what_is_broken_can_be_written_whatever_it_is(tmp_path: Path
     (broken,) = scan([tmp_path]).broken
     assert (broken.name, broken.version) == ("caf?", "1")
     assert broken.problem.encode()
+
+
+def test_a_manifest_that_is_wrong_all_over_is_told_of_briefly(tmp_path: Path) -> None:
+    package = write_package(tmp_path, "m", "1")
+    manifest = (package / "model.yaml").read_text()
+    (package / "model.yaml").write_text(manifest.replace("accuracy: []", f"accuracy: [{'1, ' * 100_000}]"))
+    (broken,) = scan([tmp_path]).broken
+    assert broken.problem.startswith("model.yaml: accuracy.0: ")
+    assert len(broken.problem) < 3000

@@ -3,11 +3,13 @@
 `docs/model-manifest.schema.json` is made here: `python -m retinue.runtime.manifest_file` prints it.
 """
 
+import errno
 import json
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -86,13 +88,25 @@ def read_manifest(folder: Path) -> Manifest:
         PackageInvalid: there is none, it cannot be read, it is above `MAX_MANIFEST_BYTES`, or it is not valid.
     """
     try:
-        with (folder / MANIFEST_NAME).open("rb") as file:
+        with open_plain(folder / MANIFEST_NAME) as file:
             content = file.read(MAX_MANIFEST_BYTES + 1)
         if len(content) > MAX_MANIFEST_BYTES:
             raise PackageInvalid(f"{MANIFEST_NAME} is above {MAX_MANIFEST_BYTES} bytes")
         return parse_manifest(content.decode())
     except (OSError, UnicodeDecodeError) as error:
         raise PackageInvalid(f"{MANIFEST_NAME} cannot be read: {type(error).__name__}") from error
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Return a file of a package, opened to be read.
+
+    Raises:
+        OSError: it cannot be opened, or is a pipe, which waits for whoever writes, or a device, which may have no end.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no file")
+    return path.open("rb")
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

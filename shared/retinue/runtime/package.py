@@ -6,7 +6,7 @@ from pathlib import Path
 
 from retinue.runtime.errors import PackageInvalid
 from retinue.runtime.manifest import Manifest
-from retinue.runtime.manifest_file import read_manifest
+from retinue.runtime.manifest_file import open_plain, read_manifest
 
 _CHUNK_BYTES = 1 << 20
 
@@ -82,7 +82,7 @@ def sha256_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:

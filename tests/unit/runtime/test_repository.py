@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import pytest
 
-from retinue.runtime.errors import ModelNotFound
+from retinue.runtime.errors import ModelNotFound, PackageInvalid
 from retinue.runtime.package import open_package
 from retinue.runtime.repository import Origin, Repository, scan, stamp, version_key
 from tests.unit.runtime.numbers_read import write_package
@@ -256,6 +257,32 @@ def test_the_name_of_what_is_broken_can_be_written_whatever_it_is(tmp_path: Path
     (broken,) = scan([tmp_path]).broken
     assert (broken.name, broken.version) == ("caf?", "1")
     assert broken.problem.encode()
+
+
+@pytest.mark.parametrize("name", ["model.yaml", "model.onnx"])
+def test_a_pipe_among_the_files_of_a_package_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    """Nobody ever writes into it."""
+    folder = write_package(tmp_path, "m", "1")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with ThreadPoolExecutor(1) as pool:
+        looked = pool.submit(_problems, tmp_path)
+        try:
+            assert looked.result(10) == [
+                f"{name} cannot be read: {'OSError' if name == 'model.yaml' else 'it is no file'}"
+            ]
+        finally:
+            os.close(os.open(folder / name, os.O_RDWR))  # lets go of who waits nevertheless
+
+
+def _problems(root: Path) -> list[str]:
+    repository = scan([root])
+    problems = [one.problem for one in repository.broken]
+    for package in repository.found:
+        with pytest.raises(PackageInvalid) as caught:
+            package.verify()
+        problems.append(caught.value.message)
+    return problems
 
 
 def test_a_manifest_that_is_wrong_all_over_is_told_of_briefly(tmp_path: Path) -> None:

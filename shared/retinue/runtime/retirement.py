@@ -52,11 +52,16 @@ class Retirement:
 
     def _run(self) -> None:
         while True:
-            self._end(self._unused.get())
-            return_free_memory()
+            handed_over = [self._unused.get()]
+            # A thread for each: one whose run never ends must not keep those after it from ending.
+            threading.Thread(target=self._end_one, args=(handed_over,), name="retirement-end", daemon=True).start()
+
+    def _end_one(self, handed_over: list[AnyEngine]) -> None:
+        self._end(handed_over.pop())
+        return_free_memory()
 
     def _end(self, twin: AnyEngine) -> None:
-        """End one; in a function of its own, so that a waiting thread holds no engine."""
+        """End one; in a function of its own, so that nobody holds it when its memory is given back."""
         twin.close()
         manifest = twin.manifest
         self._draining.discard(twin)

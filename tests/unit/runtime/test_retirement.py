@@ -66,6 +66,23 @@ def test_several_end_each_in_its_time() -> None:
     assert is_ended(threads[0] + threads[2])
 
 
+def test_one_that_never_ends_keeps_no_other_from_ending() -> None:
+    gate, pipeline, retirement = threading.Event(), NumberPipeline(), Retirement()
+    stuck, other = engine_of(pipeline), engine_of()
+    pipeline.on_run = lambda _: gate.wait(PATIENCE_S)
+    ticket = stuck.submit(Written(5), Caller())
+    stuck_threads, threads = stuck._threads, other._threads
+    retirement.add(stuck)
+    del stuck
+    retirement.add(other)
+    del other
+    assert is_ended(threads)
+    assert any(thread.is_alive() for thread in stuck_threads)
+    gate.set()
+    assert ticket.wait() == 5
+    assert is_ended(stuck_threads)
+
+
 @pytest.mark.parametrize("timeout_s", [None, 30.0])
 def test_closing_waits_for_nobody_who_holds_an_engine(timeout_s: float | None) -> None:
     retirement = Retirement()

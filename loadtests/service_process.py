@@ -78,7 +78,7 @@ class ServiceProcess:
             )
         try:
             self._wait_until_ready()
-        except ServiceFailed:
+        except BaseException:  # Ctrl-C too
             self.stop()
             raise
         return self

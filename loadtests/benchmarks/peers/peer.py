@@ -69,13 +69,12 @@ class Peer:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-        give_up_s = time.monotonic() + self._start_timeout_s
-        while time.monotonic() < give_up_s and self._process.poll() is None:
-            if self._is_ready():
-                return self
-            time.sleep(_POLL_S)
-        self._end()
-        raise PeerFailed(f"{self.name} is not ready after {self._start_timeout_s:.0f} s; see {self._log}")
+        try:
+            self._wait_until_ready()
+        except BaseException:  # Ctrl-C does not reach its group
+            self._end()
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -86,6 +85,14 @@ class Peer:
     def cpu_s(self) -> float:
         """Return the CPU seconds of its process and all that came from it, so far."""
         return sum(cpu_s_of(pid) for pid in _family(self._process.pid))
+
+    def _wait_until_ready(self) -> None:
+        give_up_s = time.monotonic() + self._start_timeout_s
+        while time.monotonic() < give_up_s and self._process.poll() is None:
+            if self._is_ready():
+                return
+            time.sleep(_POLL_S)
+        raise PeerFailed(f"{self.name} is not ready after {self._start_timeout_s:.0f} s; see {self._log}")
 
     def _is_ready(self) -> bool:
         with grpc.insecure_channel(self.target) as channel:

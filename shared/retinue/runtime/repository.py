@@ -145,7 +145,8 @@ def version_key(version: str) -> list[tuple[int, int, str]]:
     ['v2', '1.2-rc', '1.2', '1.10', '9', '10']
     """
     parts = re.findall(r"\d+|[^\d._-]+", version)
-    return [*((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), (1, -1, "")]
+    # Not isdigit, which a superscript is as well: that is no number for int.
+    return [*((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts), (1, -1, "")]
 
 
 def _broken(folder: Path, *texts: str) -> BrokenPackage:

@@ -105,6 +105,16 @@ def test_broken_latest_version_does_not_hide_a_good_one(tmp_path: Path) -> None:
             models.get("m", version)
 
 
+@pytest.mark.parametrize("folder", ["²", "1²", "⑨", "٣", "-", "…"])
+def test_a_folder_whose_name_is_no_number_hides_no_good_version(tmp_path: Path, folder: str) -> None:
+    write_package(tmp_path, "m", "1")
+    (tmp_path / "m" / folder).mkdir()
+    models = loaded(tmp_path)
+
+    assert states(models) == {"m@1": "ready", f"m@{folder}": "broken"}
+    assert found(models, "m") == "m@1"
+
+
 @pytest.mark.parametrize("error", [PackageInvalid("no such tensor"), BackendFailed("no such tensor")])
 def test_model_that_cannot_be_built_says_why(tmp_path: Path, error: PackageInvalid | BackendFailed) -> None:
     write_package(tmp_path, "bad", "1")

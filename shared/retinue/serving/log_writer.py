@@ -8,10 +8,11 @@ dropped and counted rather than kept without bound.
 
 import atexit
 import contextlib
+import json
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 MAX_WAITING_LINES = 65_536
@@ -58,7 +59,7 @@ class LogWriter:
     def flush(self) -> None:
         """Write what waits, now."""
         with self._writing:
-            lines = [self._render(self._lines.popleft()) for _ in range(len(self._lines))]
+            lines = [self._rendered(self._lines.popleft()) for _ in range(len(self._lines))]
             if self._lost_count:
                 lines.append(f'{{"event": "log_lines_lost", "level": "warning", "count": {self._lost_count}}}')
                 self._lost_count = 0
@@ -68,6 +69,15 @@ class LogWriter:
                     for text in _portions(lines):
                         self._file.write(text)
                         self._file.flush()
+
+    def _rendered(self, line: Any) -> str:
+        """Return a line as text, and of one that cannot be rendered why: it must not end the log of all others."""
+        try:
+            return self._render(line)
+        except Exception as error:  # noqa: BLE001 - the edge of a thread; what a value's own code raises is anything
+            event = str(line.get("event")) if isinstance(line, Mapping) else ""
+            facts = {"event": "log_line_broken", "level": "error", "line": event, "problem": type(error).__name__}
+            return json.dumps(facts)
 
     def close(self) -> None:
         """Write what waits and end the thread; later lines are written by whoever logs them."""

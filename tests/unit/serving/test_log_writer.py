@@ -101,3 +101,18 @@ def test_lines_are_written_in_portions_that_no_other_process_can_come_between() 
     large = [portion for portion in file.portions if len(portion.encode()) > select.PIPE_BUF]
     assert large == [f"{'x' * 10_000}\n"]
     assert len(file.portions) < len(lines) / 2
+
+
+def test_a_line_that_cannot_be_rendered_is_told_of_and_ends_no_other() -> None:
+    file = SignallingFile()
+    writer = LogWriter(file, gather_s=0.01, render=json.dumps)
+    writer.msg({"event": "first", "facts": {("a", "b"): 1}})  # no key of JSON's
+    assert file.is_written.wait(10)
+    file.is_written.clear()
+    writer.msg({"event": "second"})
+    assert file.is_written.wait(10), "the writer's thread has ended"
+    writer.close()
+
+    lines = [json.loads(line) for line in file.getvalue().splitlines()]
+    assert lines[0] == {"event": "log_line_broken", "level": "error", "line": "first", "problem": "TypeError"}
+    assert lines[1:] == [{"event": "second"}]

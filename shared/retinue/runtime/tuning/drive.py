@@ -9,7 +9,7 @@ import numpy as np
 
 from retinue.runtime.caller import Caller
 from retinue.runtime.engine import Engine
-from retinue.runtime.errors import RetinueError
+from retinue.runtime.errors import BackendFailed, RetinueError
 from retinue.runtime.tuning_file import Figures
 
 _RAMP_SHARE = 0.2  # of the time, at the beginning, that does not count: batches have not formed yet
@@ -25,12 +25,12 @@ def drive(engine: Engine[Any, Any], items: Sequence[Any], *, in_flight: int, sec
         seconds: how long they ask; what is under way then is waited for, and counts.
 
     Raises:
-        RetinueError: an item was not answered.
+        RetinueError: an item was not answered; a fault of the model's own code is a BackendFailed.
     """
     begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
     end_s = begin_s + seconds
     ends: list[list[tuple[float, float]]] = [[] for _ in range(in_flight)]
-    problems: list[RetinueError] = []
+    problems: list[Exception] = []
 
     def ask(number: int) -> None:
         own, turn = ends[number], number
@@ -38,7 +38,7 @@ def drive(engine: Engine[Any, Any], items: Sequence[Any], *, in_flight: int, sec
         while not problems:  # once at least, however short the time is
             try:
                 engine.submit(items[turn % len(items)], Caller()).wait()
-            except RetinueError as error:
+            except Exception as error:  # noqa: BLE001 - the edge of a thread: it would end, and the others go on as fewer
                 problems.append(error)
                 return
             after = time.perf_counter()
@@ -53,8 +53,10 @@ def drive(engine: Engine[Any, Any], items: Sequence[Any], *, in_flight: int, sec
     for thread in threads:
         thread.join()
     cpu_s = time.process_time() - begin_cpu_s
-    if problems:
-        raise problems[0]
+    for problem in problems:
+        if isinstance(problem, RetinueError):
+            raise problem
+        raise BackendFailed(f"an item was not answered: {problem!r}") from problem
     return figures_of([one for own in ends for one in own], begin_s, seconds, cpu_s, in_flight)
 
 

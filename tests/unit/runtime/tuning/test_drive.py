@@ -4,7 +4,7 @@ import pytest
 
 from retinue.runtime.engine import Engine
 from retinue.runtime.engine_size import EngineSize
-from retinue.runtime.errors import InvalidImage
+from retinue.runtime.errors import BackendFailed, InvalidImage
 from retinue.runtime.picture import Picture
 from retinue.runtime.statistics import Statistics
 from retinue.runtime.tuning.drive import drive, figures_of
@@ -63,4 +63,16 @@ def test_item_that_is_not_answered_is_an_error(engine: Engine[Picture, float]) -
 
     with pytest.raises(InvalidImage):
         drive(engine, [Broken()], in_flight=2, seconds=0.02)
+    engine.close()
+
+
+def test_a_fault_ends_no_caller_unheard(engine: Engine[Picture, float]) -> None:
+    class Faulty:
+        info = grey(1).info
+
+        def pixels(self) -> object:
+            raise ZeroDivisionError("by nought")
+
+    with pytest.raises(BackendFailed, match="by nought"):
+        drive(engine, [grey(1), Faulty()], in_flight=2, seconds=0.02)
     engine.close()

@@ -177,3 +177,17 @@ def test_of_equals_the_one_without_a_delay_comes_first_then_the_promptest() -> N
     ]
     assert [one.candidate for one in best_first(trials, 50.0)][:3] == [prompt, plain, waiting]
     assert best_first([], 50.0) == []
+
+
+def test_winner_that_does_not_run_at_another_load_is_not_taken() -> None:
+    def rate(setup: Setup, in_flight: int, call: int) -> float:
+        if setup.providers == ("openvino",) and in_flight == 20:
+            raise BackendFailed("there is no room")
+        return openvino_wins(setup, in_flight, call)
+
+    found = Machine(rate).tune()
+
+    assert found.best == default_setup(CORES)
+    assert found.unproved is not None
+    assert found.refused == {found.unproved.text: "there is no room"}
+    assert [figures.in_flight for figures in found.figures] == [1, 2, 10, 20]

@@ -63,17 +63,17 @@ class MergedMetrics(Collector):
         self._past: Families = []
         self._lock = threading.Lock()
 
-    def bury(self, last: Families, forget: Callable[[], object] = lambda: None) -> None:
+    def bury(self, last: Callable[[], Families], forget: Callable[[], object] = lambda: None) -> None:
         """Keep the totals of a process that has ended: what it said last.
 
         Args:
-            last: what it said.
+            last: gives what it said; asked in that instant too, since a collection under way may yet hear from it.
             forget: takes it from among the sources, in the same instant for all who collect: were it there and among
                 the ended for one of them, its totals would count twice and seem to fall afterwards.
         """
-        totals = [family for family in last if family.type in ("counter", "histogram")]
         with self._lock:
             forget()
+            totals = [family for family in last() if family.type in ("counter", "histogram")]
             self._past = merged([self._past, totals])
 
     def describe(self) -> Families:

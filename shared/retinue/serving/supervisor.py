@@ -127,7 +127,7 @@ class Supervisor:
             with self._table:
                 del self._workers[worker.number]
 
-        self._merged.bury(worker.last_metrics, forget)
+        self._merged.bury(lambda: worker.last_metrics, forget)
         if self._may_serve:
             self._note_readiness()
         if time.monotonic() - worker.started_s > _STEADY_S:

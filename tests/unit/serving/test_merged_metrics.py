@@ -86,8 +86,8 @@ def test_gauges_are_what_their_readers_ask_for(name: str, expected: float) -> No
 def test_totals_of_who_has_ended_stay_and_its_gauges_go() -> None:
     living = [families_of({"OK": 1}, retinue_queue_length=4)]
     collector = MergedMetrics(lambda: living)
-    collector.bury(families_of({"OK": 10}, seconds=(0.5,), retinue_queue_length=7))
-    collector.bury(families_of({"OK": 100}, seconds=(0.5,)))
+    collector.bury(lambda: families_of({"OK": 10}, seconds=(0.5,), retinue_queue_length=7))
+    collector.bury(lambda: families_of({"OK": 100}, seconds=(0.5,)))
     assert values(collector.collect())["calls_total[('code', 'OK')]"] == 111
     assert values(collector.collect())["retinue_queue_length"] == 4
     assert values(collector.collect())["time_seconds_count[('method', 'a')]"] == 2
@@ -104,7 +104,7 @@ def test_who_is_buried_while_somebody_collects_counts_once() -> None:
     def sources() -> list[Families]:
         found = list(living)
         if not burials:
-            burials.append(threading.Thread(target=collector.bury, args=(last, living.clear)))
+            burials.append(threading.Thread(target=collector.bury, args=(lambda: last, living.clear)))
             burials[0].start()
             burials[0].join(0.2)  # it would be over by then, were it let
         return found
@@ -113,6 +113,27 @@ def test_who_is_buried_while_somebody_collects_counts_once() -> None:
     assert values(collector.collect())["calls_total[('code', 'OK')]"] == 10
     burials[0].join()
     assert values(collector.collect())["calls_total[('code', 'OK')]"] == 10
+
+
+def test_what_was_heard_while_somebody_collects_is_not_forgotten_with_who_said_it() -> None:
+    """Its totals would fall with the next collection."""
+    living = [families_of({"OK": 10})]
+    said = list(living)
+    burials: list[threading.Thread] = []
+
+    def sources() -> list[Families]:
+        if living and not burials:
+            burials.append(threading.Thread(target=collector.bury, args=(lambda: said[-1], living.clear)))
+            burials[0].start()
+            burials[0].join(0.2)  # it waits until this is over
+            said.append(families_of({"OK": 12}))
+            return [said[-1]]
+        return list(living)
+
+    collector = MergedMetrics(sources)
+    assert values(collector.collect())["calls_total[('code', 'OK')]"] == 12
+    burials[0].join()
+    assert values(collector.collect())["calls_total[('code', 'OK')]"] == 12
 
 
 def test_what_comes_in_is_left_as_it_was() -> None:

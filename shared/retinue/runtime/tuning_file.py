@@ -95,8 +95,14 @@ def write_tuning(path: Path, tuning: TuningFile) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
+            beside = Path(file.name)
+            try:
+                file.write(text)
+                file.flush()
+                beside.chmod(0o644)
+                beside.replace(path)
+            except OSError:
+                beside.unlink()
+                raise
     except OSError as error:
         raise TuningInvalid(f"{path} cannot be written: {error.strerror or type(error).__name__}") from error

@@ -99,3 +99,10 @@ def test_digest_changes_with_the_graph_and_with_what_it_is_fed(tmp_path: Path) -
     assert digest_of(package) == digest_of(same)
     digests = {digest_of(type(package)(package.folder, manifest)) for manifest in (package.manifest, wider, changed)}
     assert len(digests) == 3
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "here.yaml").mkdir()
+    with pytest.raises(TuningInvalid, match="cannot be written"):
+        write_tuning(tmp_path / "here.yaml", FILE)
+    assert [path.name for path in tmp_path.iterdir()] == ["here.yaml"]

@@ -1,4 +1,8 @@
-"""YAML that people write: no aliases, a few of which can grow to gigabytes; no key twice, the last of which wins."""
+"""YAML that people write, and nothing that surprises.
+
+No aliases, a few of which can grow to gigabytes; no key twice, the last of which wins; no half of a character, which no
+message can carry.
+"""
 
 from collections.abc import Hashable
 from typing import Any
@@ -10,7 +14,7 @@ def read_plain_yaml(text: str) -> object:
     """Return what a YAML text holds.
 
     Raises:
-        ValueError: it is no YAML, or uses an alias or a key twice.
+        ValueError: it is no YAML, uses an alias or a key twice, or escapes half a character (a lone surrogate).
 
     >>> read_plain_yaml("a: [1, 2]")
     {'a': [1, 2]}
@@ -35,3 +39,9 @@ class _PlainLoader(yaml.SafeLoader):
         if len(mapping) < len(node.value):
             raise yaml.MarkedYAMLError(problem="a key is repeated", problem_mark=node.start_mark)
         return mapping
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        scalar = super().construct_scalar(node)
+        if any("\ud800" <= character <= "\udfff" for character in ("" if scalar.isascii() else scalar)):
+            raise yaml.MarkedYAMLError(problem="half a character is no text", problem_mark=node.start_mark)
+        return scalar

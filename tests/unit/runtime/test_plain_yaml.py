@@ -15,3 +15,14 @@ def test_values_are_read() -> None:
 def test_what_is_not_plain_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not YAML: "):
         read_plain_yaml(text)
+
+
+@pytest.mark.parametrize("text", [r'a: "x\ud800"', r'- "\ud83d\ude00"', r'"\udfff": 1', r'!!str "\udc80"'])
+def test_half_a_character_is_refused(text: str) -> None:
+    """An answer, or the reason why a model is broken, could not be sent with it."""
+    with pytest.raises(ValueError, match="half a character"):
+        read_plain_yaml(text)
+
+
+def test_whole_characters_are_read_however_they_are_written() -> None:
+    assert read_plain_yaml('["\\U0001f600", "é", "\U0001f600"]') == ["\U0001f600", "é", "\U0001f600"]

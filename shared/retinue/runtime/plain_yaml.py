@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+_INT = "tag:yaml.org,2002:int"
+_MAX_DIGITS = 64
+
 
 def read_plain_yaml(text: str) -> object:
     """Return what a YAML text holds.
@@ -44,4 +47,6 @@ class _PlainLoader(yaml.SafeLoader):
         scalar = super().construct_scalar(node)
         if any("\ud800" <= character <= "\udfff" for character in ("" if scalar.isascii() else scalar)):
             raise yaml.MarkedYAMLError(problem="half a character is no text", problem_mark=node.start_mark)
+        if node.tag == _INT and len(scalar) > _MAX_DIGITS:  # 1:59:59… counts in sixties: a megabyte of it takes a minute
+            raise yaml.MarkedYAMLError(problem=f"a number of over {_MAX_DIGITS} digits", problem_mark=node.start_mark)
         return scalar

@@ -26,3 +26,9 @@ def test_half_a_character_is_refused(text: str) -> None:
 
 def test_whole_characters_are_read_however_they_are_written() -> None:
     assert read_plain_yaml('["\\U0001f600", "é", "\U0001f600"]') == ["\U0001f600", "é", "\U0001f600"]
+
+
+@pytest.mark.parametrize("text", ["a: 1" + ":1" * 10_000, "a: 0x" + "f" * 10_000, "- -" + "1" * 10_000])
+def test_a_number_without_end_is_refused_before_it_is_reckoned(text: str) -> None:
+    with pytest.raises(ValueError, match="over 64 digits"):
+        read_plain_yaml(text)

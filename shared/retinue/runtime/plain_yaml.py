@@ -47,6 +47,7 @@ class _PlainLoader(yaml.SafeLoader):
         scalar = super().construct_scalar(node)
         if any("\ud800" <= character <= "\udfff" for character in ("" if scalar.isascii() else scalar)):
             raise yaml.MarkedYAMLError(problem="half a character is no text", problem_mark=node.start_mark)
-        if node.tag == _INT and len(scalar) > _MAX_DIGITS:  # 1:59:59… counts in sixties: a megabyte of it takes a minute
+        # 1:59:59 counts in sixties: a megabyte of it would take a minute.
+        if node.tag == _INT and len(scalar) > _MAX_DIGITS:
             raise yaml.MarkedYAMLError(problem=f"a number of over {_MAX_DIGITS} digits", problem_mark=node.start_mark)
         return scalar

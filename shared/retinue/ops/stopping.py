@@ -21,9 +21,8 @@ class Stop:
     >>> stop = Stop()
     >>> stop.check()
     >>> stop.set()
-    >>> stop.check()
-    Traceback (most recent call last):
-    retinue.ops.stopping.Stopped: nobody waits for the answer any more
+    >>> stop.flag
+    array([1], dtype=uint8)
     """
 
     __slots__ = ("flag",)

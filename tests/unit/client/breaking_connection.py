@@ -26,7 +26,11 @@ def breaking(address: str, *, after_bytes: int, breaks: int) -> Iterator[str]:
             with suppress(OSError):  # the listener is closed, or the server is gone
                 while True:
                     near, _ = listener.accept()
-                    far = socket.create_connection((host, int(port)))
+                    try:
+                        far = socket.create_connection((host, int(port)))
+                    except OSError:  # a client that comes back while all is being closed
+                        near.close()
+                        continue
                     limit = after_bytes if left > 0 else None
                     left -= 1
                     threading.Thread(target=_forward, args=(near, far, None), daemon=True).start()

@@ -3,16 +3,15 @@
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from retinue.ops import SeamMerger, plan_tiles, relabel_sequential, resize_bilinear, rle_encode_crop
 from retinue.runtime.backend import LoadGraph
 from retinue.runtime.errors import BackendFailed, PackageInvalid
 from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
+from retinue.runtime.resize import scale_into
 from retinue.runtime.segmentation_contract import check_segmentation
 from retinue.runtime.segmentation_manifest import (
     InstanceManifest,
@@ -37,8 +36,6 @@ from services.segmentation.things import class_sums, foreground_of, split, thing
 _WARM_UP_SIDE_PX = 128
 _ANY = SegmentationOptions(thresholds=(), score_threshold=0.0, min_area_px=0, max_instances=9)
 _BAND_PIXELS = 1 << 17  # of maps that are worked on at a time: of a few classes they stay in the second cache
-_PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
 
 class SegmentationOutputs(NamedTuple):
@@ -93,14 +90,7 @@ class SegmentationPipeline:
 
     def prepare(self, pixels: NDArray[np.uint8], rows: NDArray[np.uint8], index: int) -> None:
         """Scale the picture to the input, as the model's manifest says."""
-        row, policy = rows[index], self._policy
-        height, width = row.shape[:2]
-        if pixels.shape == row.shape:
-            row[...] = pixels
-        elif policy.antialias:
-            row[...] = Image.fromarray(pixels).resize((width, height), _PILLOW[policy.kernel])
-        else:
-            cv2.resize(pixels, (width, height), dst=row, interpolation=_OPENCV[policy.kernel])
+        scale_into(pixels, self._policy, rows[index])
 
     def run(self, rows: NDArray[np.uint8], count: int) -> SegmentationOutputs:
         """Return the maps of the first rows."""
@@ -173,13 +163,7 @@ class SegmentationPipeline:
         policy = self._policy
         if isinstance(policy, StretchInput):
             return policy.height, policy.width
-        if is_window:
-            return size
-        height, width = size
-        factor = min(policy.factor, (policy.max_pixels / (height * width)) ** 0.5)
-        rows, columns = max(1, int(height * factor)), max(1, int(width * factor))
-        # Of a line one side is 1 and cannot be less, so that the other has to be.
-        return min(rows, max(1, policy.max_pixels // columns)), min(columns, max(1, policy.max_pixels // rows))
+        return size if is_window else policy.size_of(*size)
 
 
 def segmentation_manifest_of(manifest: Manifest) -> SegmentationManifest:

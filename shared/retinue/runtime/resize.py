@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retinue.runtime.classification_manifest import InputPolicy
+from retinue.runtime.segmentation_manifest import ScaleInput, StretchInput
 
 _PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
@@ -43,7 +44,7 @@ def fit_into(pixels: NDArray[np.uint8], policy: InputPolicy, row: NDArray[np.uin
     """
     match policy.fit:
         case "stretch":
-            _scale_into(pixels, policy, row)
+            scale_into(pixels, policy, row)
         case "crop":
             _crop_into(pixels, policy, row)
         case "letterbox":
@@ -89,10 +90,19 @@ def _letterbox_into(pixels: NDArray[np.uint8], policy: InputPolicy, row: NDArray
     # An odd number of padding rows gives the bottom one more, an odd number of columns the right.
     top, left = (row.shape[0] - scaled_height) // 2, (row.shape[1] - scaled_width) // 2
     row[...] = policy.pad_value
-    _scale_into(pixels, policy, row[top : top + scaled_height, left : left + scaled_width])
+    scale_into(pixels, policy, row[top : top + scaled_height, left : left + scaled_width])
 
 
-def _scale_into(pixels: NDArray[np.uint8], policy: InputPolicy, target: NDArray[np.uint8]) -> None:
+def scale_into(
+    pixels: NDArray[np.uint8], policy: InputPolicy | ScaleInput | StretchInput, target: NDArray[np.uint8]
+) -> None:
+    """Write a picture, scaled to the target's size by the policy's kernel, into the target; copy it where it has that.
+
+    Args:
+        pixels: uint8 [any height, any width, 3], at least 1 x 1.
+        policy: which kernel, and whether it is widened when shrinking; nothing else of it counts.
+        target: uint8 [height, width, 3], overwritten as a whole.
+    """
     height, width = target.shape[:2]
     if pixels.shape == target.shape:
         target[...] = pixels

@@ -42,6 +42,17 @@ class ScaleInput(Part):
             raise ValueError(f"max_pixels {self.max_pixels} is below {least}, a window of two strides a side")
         return self
 
+    def size_of(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the input for a picture of that size.
+
+        >>> ScaleInput(factor=0.5).size_of(301, 200)
+        (150, 100)
+        """
+        factor = min(self.factor, (self.max_pixels / (height * width)) ** 0.5)
+        rows, columns = max(1, int(height * factor)), max(1, int(width * factor))
+        # Of a line one side is 1 and cannot be less, so that the other has to be.
+        return min(rows, max(1, self.max_pixels // columns)), min(columns, max(1, self.max_pixels // rows))
+
 
 class StretchInput(Part):
     """Both sides of a picture are scaled to an input of one size."""

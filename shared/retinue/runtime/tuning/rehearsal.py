@@ -7,10 +7,8 @@ depend on how the graphs are run, and is left out.
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from retinue.runtime.backend import LoadGraph
 from retinue.runtime.classification_manifest import ClassificationManifest
@@ -26,13 +24,11 @@ from retinue.runtime.manifest import Manifest
 from retinue.runtime.package import Package
 from retinue.runtime.picture import Picture
 from retinue.runtime.placement import place_into, placement_of
-from retinue.runtime.resize import fit_into
-from retinue.runtime.segmentation_manifest import InstanceManifest, ScaleInput, SemanticManifest, StretchInput
+from retinue.runtime.resize import fit_into, scale_into
+from retinue.runtime.segmentation_manifest import InstanceManifest, ScaleInput, SemanticManifest
 
 Size = tuple[int, int]
 Rows = NDArray[Any]
-_PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_OPENCV = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
 
 class _Act(Protocol):
@@ -90,7 +86,7 @@ class Rehearsal:
             case ClassificationManifest(input=policy):
                 fit_into(pixels, policy, rows[index])
             case SemanticManifest(input=scaling) | InstanceManifest(input=scaling):
-                _scale_into(pixels, scaling, rows[index])
+                scale_into(pixels, scaling, rows[index])
             case FasterRcnnManifest(input=placing) | DetrManifest(input=placing) | YoloManifest(input=placing):
                 height, width = pixels.shape[:2]
                 place_into(pixels, placing, placement_of(height, width, placing), rows[index])
@@ -169,23 +165,11 @@ def _with_sizes(policy: ShorterSideInput, rows: Rows) -> dict[str, Any]:
 def _canvas(manifest: Manifest, size: Size) -> Size:
     match manifest:
         case SemanticManifest(input=ScaleInput() as policy) | InstanceManifest(input=ScaleInput() as policy):
-            height, width = size
-            factor = min(policy.factor, (policy.max_pixels / (height * width)) ** 0.5)
-            return max(1, int(height * factor)), max(1, int(width * factor))
+            return policy.size_of(*size)
         case FasterRcnnManifest(input=placing) | DetrManifest(input=placing) | YoloManifest(input=placing):
             return placement_of(*size, placing).canvas
     fixed: Any = manifest.input
     return fixed.height, fixed.width
-
-
-def _scale_into(pixels: NDArray[np.uint8], policy: ScaleInput | StretchInput, row: Rows) -> None:
-    height, width = row.shape[:2]
-    if pixels.shape == row.shape:
-        row[...] = pixels
-    elif policy.antialias:
-        row[...] = Image.fromarray(pixels).resize((width, height), _PILLOW[policy.kernel])
-    else:
-        cv2.resize(pixels, (width, height), dst=row, interpolation=_OPENCV[policy.kernel])
 
 
 def _size_of(bucket: Hashable) -> Size:

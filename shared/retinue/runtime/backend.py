@@ -4,7 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
+
+_NUMPY = {"float": "float32", "double": "float64"}  # all other names are numpy's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,16 @@ class TensorInfo:
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype of its arrays.
+
+        >>> TensorInfo("scores", "tensor(float)", (None, 3)).numpy_dtype
+        dtype('float32')
+        """
+        name = self.dtype.removeprefix("tensor(").removesuffix(")")
+        return np.dtype(_NUMPY.get(name, name))
 
 
 class Backend(Protocol):

@@ -5,6 +5,15 @@ from collections.abc import Callable, Hashable
 from retinue.runtime.cost_model import Line
 
 
+def warmed_sizes(largest: int) -> tuple[int, ...]:
+    """Return the sizes of batches to be ready for, ascending: powers of two, and the largest.
+
+    >>> warmed_sizes(6)
+    (1, 2, 4, 6)
+    """
+    return tuple(sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)}))
+
+
 class BatchSizes:
     """The sizes that batches may have.
 
@@ -43,8 +52,7 @@ class BatchSizes:
 
     def warmed(self, bucket: Hashable) -> list[int]:
         """Return the sizes to run before the first caller, ascending: powers of two, and the largest."""
-        largest = self.largest(bucket)
-        return sorted({min(1 << power, largest) for power in range(largest.bit_length() + 1)})
+        return list(warmed_sizes(self.largest(bucket)))
 
     def affordable(self, line: Line, patience_s: float, bucket: Hashable) -> int:
         """Return the largest size that takes no more than half of a caller's patience, 1 at least.

@@ -21,7 +21,6 @@ from retinue.runtime.backend import TensorInfo
 from retinue.runtime.onnx_runtime import onnxruntime
 from retinue.runtime.provider_options import fixed_shape
 
-_NUMPY = {"float": np.float32, "double": np.float64}
 NOT_CAPTURED = {"gpu_graph_id": "-1"}
 """Run options of what is not to be recorded."""
 
@@ -60,7 +59,7 @@ class CapturedRuns:
             return False
         rows = feeds[self._info.name]
         is_shaped = rows.ndim == len(self._info.shape) and rows.shape[1:] == self._info.shape[1:]
-        return is_shaped and rows.dtype == _dtype(self._info) and 0 < len(rows) <= self._sizes[-1]
+        return is_shaped and rows.dtype == self._info.numpy_dtype and 0 < len(rows) <= self._sizes[-1]
 
     def run(self, rows: NDArray[Any], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return the named outputs of these rows, as fresh arrays."""
@@ -76,7 +75,7 @@ class CapturedRuns:
             return [np.array(value.numpy()[: len(rows)]) for value in bound.binding.get_outputs()]
 
     def _bind(self, size: int, outputs: Sequence[str]) -> _Bound:
-        shape, dtype = fixed_shape(self._info, size), _dtype(self._info)
+        shape, dtype = fixed_shape(self._info, size), self._info.numpy_dtype
         value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, self._device)
         staging = pinned_zeros(shape, dtype) if self._device == "cuda" else np.zeros(shape, dtype)
         # What the outputs' shapes are is known once it has run; what is recorded then writes to the same place.
@@ -111,8 +110,3 @@ def run_options(entries: Mapping[str, str]) -> Any:
     for key, entry in entries.items():
         options.add_run_config_entry(key, entry)
     return options
-
-
-def _dtype(info: TensorInfo) -> np.dtype[Any]:
-    name = info.dtype.removeprefix("tensor(").removesuffix(")")
-    return np.dtype(_NUMPY.get(name, name))

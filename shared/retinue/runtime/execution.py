@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from retinue.runtime.batch_sizes import warmed_sizes
 from retinue.runtime.manifest import Precision
 from retinue.runtime.provider import Provider
 
@@ -46,5 +47,4 @@ class Execution:
         >>> Execution(max_batch_size=6).batch_sizes
         (1, 2, 4, 6)
         """
-        most = self.max_batch_size
-        return tuple(sorted({min(1 << power, most) for power in range(most.bit_length() + 1)}))
+        return warmed_sizes(self.max_batch_size)

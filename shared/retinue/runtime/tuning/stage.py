@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from retinue.runtime.backend import LoadGraph
+from retinue.runtime.batch_sizes import warmed_sizes
 from retinue.runtime.engine import Engine
 from retinue.runtime.engine_size import EngineSize
 from retinue.runtime.execution import Execution
@@ -90,7 +91,7 @@ class Stage:
 
     def _warm(self, key: Hashable, rehearsal: Rehearsal, setup: Setup) -> None:
         """Run what is compiled for each size of a batch once at each; on ONNX Runtime's CPU one picture is enough."""
-        sizes = (1,) if rehearsal.provider == "cpu" else Execution(max_batch_size=setup.max_batch_size).batch_sizes
+        sizes = (1,) if rehearsal.provider == "cpu" else warmed_sizes(setup.max_batch_size)
         for bucket in dict.fromkeys(rehearsal.bucket(picture) for picture in self._pictures):
             for size in sizes:
                 if (key, bucket, size) not in self._warmed:

@@ -4,7 +4,9 @@ import os
 import select
 import signal
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 
 class Bell:
@@ -32,6 +34,14 @@ class Bell:
         """Wait until it is rung, or so long."""
         if select.select([self._inside], [], [], timeout_s)[0]:
             os.read(self._inside, 4096)
+
+
+def heed_signals(bell: Bell, *, stop: Callable[..., Any], refresh: Callable[..., Any]) -> None:
+    """Have SIGTERM and SIGINT call ``stop``, SIGHUP ``refresh``, and all of them ring a bell; in the main thread."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, refresh)
+    bell.ring_on_signals()
 
 
 def _close(*files: int) -> None:

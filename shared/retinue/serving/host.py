@@ -1,7 +1,6 @@
 """The host of a service: it listens, makes ready, says so, and on SIGTERM drains without losing an answer."""
 
 import gc
-import signal
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from retinue.oip import open_inference_pb2_grpc
 from retinue.runtime.caller import Priority
 from retinue.runtime.errors import ModelNotFound
-from retinue.serving.bell import Bell
+from retinue.serving.bell import Bell, heed_signals
 from retinue.serving.door import Door
 from retinue.serving.health import Health
 from retinue.serving.interceptor import RpcInterceptor
@@ -363,10 +362,7 @@ def serve(service: Service[Settings], settings: Settings, seat: Seat | None = No
     except TracingMissing as error:
         _log.error("tracing_missing", problem=str(error))
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, host.ask_to_stop)
-    signal.signal(signal.SIGHUP, host.ask_to_refresh)
-    host.bell.ring_on_signals()
+    heed_signals(host.bell, stop=host.ask_to_stop, refresh=host.ask_to_refresh)
     return host.run()
 
 

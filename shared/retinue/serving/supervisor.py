@@ -1,6 +1,5 @@
 """Several worker processes as one service: one port, one readiness, one page of metrics, one end."""
 
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from retinue.serving.bell import Bell
+from retinue.serving.bell import Bell, heed_signals
 from retinue.serving.host import host_and_port, process_registry
 from retinue.serving.logs import configure_logs, log_settings
 from retinue.serving.merged_metrics import Families, MergedMetrics, snapshot
@@ -235,8 +234,5 @@ def supervise(settings: HostSettings) -> int:
     except OSError as error:
         _log.error("port_taken", problem=str(error))
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, supervisor.ask_to_stop)
-    signal.signal(signal.SIGHUP, supervisor.ask_to_refresh)
-    supervisor.bell.ring_on_signals()
+    heed_signals(supervisor.bell, stop=supervisor.ask_to_stop, refresh=supervisor.ask_to_refresh)
     return supervisor.run()

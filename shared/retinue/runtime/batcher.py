@@ -104,10 +104,11 @@ class Batcher(Generic[Item, Answer]):
                 self._coming.popleft()
             line = self.costs.line(bucket)
             wait_s = self._wait_s(caller.priority, now_s)
-            refusal = self._refusal(caller, bucket, byte_count, line, now_s, wait_s)
+            batch_s = 0.0 if line is None else self._batch_s(caller, bucket, line, now_s)
+            refusal = self._refusal(caller, bucket, byte_count, line, now_s, wait_s, batch_s)
             if refusal is None:
                 if line is not None and wait_s:
-                    ticket.expected_s = wait_s + line.seconds(self._batch_size(caller, bucket, line, now_s))
+                    ticket.expected_s = wait_s + batch_s
                 caller.on_cancel(ticket.cancel)  # before a worker can settle the ticket, which forgets it again
                 begins_batch = self._backlog.count(bucket) % self.sizes.largest(bucket) == 0
                 work_s = 0.0 if line is None else line.per_item_s + line.per_batch_s * begins_batch
@@ -133,8 +134,8 @@ class Batcher(Generic[Item, Answer]):
             while self._coming and now_s - self._coming[0] > _COMING_S:
                 self._coming.popleft()
             coming_s = len(self._coming) * lone[1].per_item_s / self._size.workers
-            wait_s = coming_s + self._wait_s(priority, now_s)
-            late_s = self._late_s(Caller(now_s + patience_s, priority), *lone, now_s, wait_s)
+            caller, wait_s = Caller(now_s + patience_s, priority), coming_s + self._wait_s(priority, now_s)
+            late_s = self._late_s(caller, now_s, wait_s, self._batch_s(caller, *lone, now_s))
             if late_s <= 0:
                 self._coming.append(now_s)
             return late_s
@@ -176,7 +177,14 @@ class Batcher(Generic[Item, Answer]):
             self._arrival.notify_all()
 
     def _refusal(
-        self, caller: Caller, bucket: Hashable, byte_count: int, line: Line | None, now_s: float, wait_s: float
+        self,
+        caller: Caller,
+        bucket: Hashable,
+        byte_count: int,
+        line: Line | None,
+        now_s: float,
+        wait_s: float,
+        batch_s: float,
     ) -> Overloaded | None:
         """Return why an item cannot be let in, and when to come back; None where it can."""
         backlog, size = self._backlog, self._size
@@ -186,7 +194,7 @@ class Batcher(Generic[Item, Answer]):
             excess = backlog.byte_count + byte_count - size.max_queue_bytes
             limit, share = f"{size.max_queue_bytes} bytes", min(1.0, excess / max(1, backlog.byte_count))
         else:
-            late_s = self._late_s(caller, bucket, line, now_s, wait_s)
+            late_s = 0.0 if line is None else self._late_s(caller, now_s, wait_s, batch_s)
             if late_s <= 0:
                 return None
             return late_answer(late_s)
@@ -197,24 +205,21 @@ class Batcher(Generic[Item, Answer]):
             retry_after_s = max(self._wait_s("normal", now_s) * share, batch_s, _LEAST_RETRY_S)
         return Overloaded(f"the queue is full ({limit})", retry_after_s=retry_after_s, cause="queue_full")
 
-    def _late_s(self, caller: Caller, bucket: Hashable, line: Line | None, now_s: float, wait_s: float) -> float:
+    def _late_s(self, caller: Caller, now_s: float, wait_s: float, batch_s: float) -> float:
         """Return how long after its deadline an item might be answered that comes now; 0 or less where in time.
 
         One that is late already is let in, and told so when its turn comes: that is no matter of overload. Caution is
         for waiting only: where a worker is idle, or a deadline shorter than a batch, there is nothing to be lost.
         """
-        if line is None or caller.deadline_s is None or caller.deadline_s <= now_s:
+        if caller.deadline_s is None or caller.deadline_s <= now_s:
             return 0.0
-        batch_s = line.seconds(self._batch_size(caller, bucket, line, now_s))
         return now_s + wait_s * self._foresight.caution + batch_s - caller.deadline_s
 
-    def _batch_size(self, caller: Caller, bucket: Hashable, line: Line, now_s: float) -> int:
-        """Return of how many items the batch will be of an item that comes now."""
-        if caller.deadline_s is None:
-            affordable = self.sizes.largest(bucket)
-        else:
-            affordable = self.sizes.affordable(line, caller.deadline_s - now_s, bucket)
-        return min(self._backlog.count(bucket) + 1, affordable)
+    def _batch_s(self, caller: Caller, bucket: Hashable, line: Line, now_s: float) -> float:
+        """Return how long the batch will take of an item that comes now."""
+        patience_s = math.inf if caller.deadline_s is None else caller.deadline_s - now_s
+        affordable = self.sizes.affordable(line, patience_s, bucket)
+        return line.seconds(min(self._backlog.count(bucket) + 1, affordable))
 
     def _learn(self, done: Iterable[tuple[float, float]], now_s: float) -> None:
         """Compare what was expected of items with what it came to, now that they are done."""

@@ -8,7 +8,7 @@ from retinue.runtime.engine import Engine
 from retinue.runtime.errors import LoadFailed, ModelNotFound, ProviderMissing
 from retinue.runtime.models import Models, ModelState, ModelStatus
 from retinue.runtime.package import Package
-from retinue.runtime.repository import Repository, version_key
+from retinue.runtime.repository import Repository
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -113,4 +113,4 @@ class ModelControl(Generic[Item, Answer]):
 
     def _latest(self, name: str) -> ModelStatus | None:
         mine = [status for status in self._models.statuses() if status.name == name]
-        return max(mine, key=lambda status: version_key(status.version), default=None)
+        return mine[-1] if mine else None

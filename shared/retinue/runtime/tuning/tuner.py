@@ -129,14 +129,13 @@ def tune(  # noqa: PLR0913 - all but one are named
         beside = proof.curve(default)
         return Tuned(default, in_flight, beside, beside, trials, refused)
     try:
-        is_proved = proof.holds(leader, default)
+        if proof.holds(leader, default):
+            return Tuned(leader, in_flight, proof.figures, proof.beside, trials, refused)
+        beside = proof.beside
     except RetinueError as error:  # at a load that the search did not try
         refused[leader.text] = error.message
         beside = proof.curve(default)
-        return Tuned(default, in_flight, beside, beside, trials, refused, unproved=leader)
-    if is_proved:
-        return Tuned(leader, in_flight, proof.figures, proof.beside, trials, refused)
-    return Tuned(default, in_flight, proof.beside, proof.beside, trials, refused, unproved=leader)
+    return Tuned(default, in_flight, beside, beside, trials, refused, unproved=leader)
 
 
 def rank(figures: Figures, slo_ms: float) -> tuple[bool, float]:

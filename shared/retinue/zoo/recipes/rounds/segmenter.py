@@ -183,7 +183,7 @@ def package_graph(folder: Path, root: Path, *, overwrite: bool = False) -> Path:
         "task": "segmentation",
         "family": "instance",
         "labels": list(LABELS),
-        "input": {"fit": "scale", "stride_px": 2 ** (len(WIDTHS) - 1)},
+        "input": {"fit": "scale", "stride_px": build_segmenter().stride_px},
         "output": {
             "splitting": {
                 "method": "boundary",

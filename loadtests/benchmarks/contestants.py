@@ -1,5 +1,6 @@
 """The servers that benchmarks compare: ours, and the peers that can be installed, each with the same graph."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def contestants_of(
     """
     cores = len(os.sched_getaffinity(0))
     settings = {"RETINUE_MODELS__ROOTS": f'["{folder / "models"}"]', "RETINUE_MODELS__IS_EMBEDDED_SERVED": "false"}
-    runs = iter(range(10_000))
+    runs = itertools.count()
 
     def ours() -> AbstractContextManager[Server]:
         return ServiceProcess("classification", folder / "service.log", settings)
@@ -66,12 +67,12 @@ def contestants_of(
     def mlservers(environment: Environment) -> AbstractContextManager[Server]:
         return mlserver.mlserver(environment, folder / f"mlserver-{next(runs)}", graph, workers=cores)
 
-    contestants = [Contestant("Retinue", ours, _message(folder, jpeg, MODEL, is_prefixed=True))]
+    contestants = [Contestant("Retinue", ours, _message(folder, jpeg, MODEL, (1, 1)))]
     for name, module, start in (("Triton", triton, tritons), ("MLServer", mlserver, mlservers)):
         if name.lower() in without:
             continue
         environment = Environment(peers / name.lower(), module.REQUIREMENTS)
-        message = _message(folder, jpeg, module.MODEL, is_prefixed=name == "Triton")
+        message = _message(folder, jpeg, module.MODEL, module.SHAPE)
         try:
             environment.make()
             with start(environment):
@@ -83,12 +84,12 @@ def contestants_of(
     return contestants
 
 
-def _message(folder: Path, jpeg: bytes, model: str, *, is_prefixed: bool) -> Path:
-    """Write the request for logits; MLServer takes one picture as one row, the others as rows of columns."""
+def _message(folder: Path, jpeg: bytes, model: str, shape: Sequence[int]) -> Path:
+    """Write the request for the logits of one picture, which is an input of that shape to the server."""
     request = oip.ModelInferRequest(model_name=model)
-    request.inputs.add(name="image", datatype="BYTES", shape=[1, 1] if is_prefixed else [1])
+    request.inputs.add(name="image", datatype="BYTES", shape=shape)
     request.outputs.add(name="logits")
     request.raw_input_contents.append(len(jpeg).to_bytes(4, "little") + jpeg)
-    path = folder / f"{model}-{is_prefixed}.bin"
+    path = folder / f"{model}-{len(shape)}.bin"
     path.write_bytes(request.SerializeToString())
     return path

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -29,8 +27,6 @@ from loadtests.benchmarks.open_loop import OpenLoopResult, run_open_loop
 FACTORS = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
 TARGETS = {2.0: 0.95, 3.0: 0.90}
 _IN_FLIGHT = 32  # of the closed loop
-_SIZE_PX = (480, 720)  # of the plot
-_COLOURS = ((180, 90, 20), (40, 110, 220))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +134,7 @@ def main() -> int:
                         loads.setdefault(factor, []).append(point)
             print(f"round {number + 1} of {arguments.rounds} done", file=sys.stderr)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(arguments.out), drawn(points))
+    draw(points, arguments.out)
     return _report(points, arguments.patience_ms, arguments.out)
 
 
@@ -190,38 +186,26 @@ def _table(name: str, loads: Mapping[float, Sequence[Point]], patience_ms: float
     return table
 
 
-def drawn(points: Points) -> NDArray[np.uint8]:
-    """Return the plot, uint8 [height, width, 3] BGR: goodput over load, both in times of the capacity."""
-    height, width = _SIZE_PX
-    left, right, top, bottom = 70, width - 20, 60, height - 50
-    factors = sorted({factor for loads in points.values() for factor in loads})
-    most = max(*factors, 1.0)
-    canvas = np.full((height, width, 3), 255, np.uint8)
-
-    def at(load: float, share: float) -> tuple[int, int]:
-        return round(left + (right - left) * load / most), round(bottom - (bottom - top) * min(share, 1.2) / 1.2)
-
-    def text(words: str, x: int, y: int, colour: tuple[int, int, int] = (60, 60, 60)) -> None:
-        cv2.putText(canvas, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-
-    def path(corners: Sequence[tuple[int, int]], colour: tuple[int, int, int], thickness: int) -> None:
-        cv2.polylines(canvas, [np.array(corners, np.int32)], False, colour, thickness, cv2.LINE_AA)
-
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        path([at(0, share), at(most, share)], (220, 220, 220), 1)
-        text(f"{share:.2f}", 20, at(0, share)[1] + 5)
-    for factor in factors:
-        text(f"{factor:g}", at(factor, 0)[0] - 8, bottom + 20)
-    text("answers in time over load, both in times of the server's own capacity; grey: all that could be", left, 22)
-    path([at(0, 0), at(1, 1), at(most, 1)], (170, 170, 170), 2)
-    for number, ((name, loads), colour) in enumerate(zip(points.items(), _COLOURS, strict=False)):
-        text(name, left + 110 * number, 44, colour)
-        ordered = sorted((factor, statistics.median(point.share for point in loads[factor])) for factor in loads)
-        path([at(*one) for one in ordered], colour, 2)
-        for one in ordered:
-            cv2.circle(canvas, at(*one), 5, colour, -1, cv2.LINE_AA)
-            text(f"{one[1]:.2f}", at(*one)[0] - 14, at(*one)[1] + (22 if number == 0 else -12), colour)
-    return canvas
+def draw(points: Points, path: Path) -> None:
+    """Write the plot as a PNG: goodput over load, both in times of each server's own capacity."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    most = max(factor for loads in points.values() for factor in loads)
+    axes.plot([0, 1, max(most, 1)], [0, 1, 1], color="lightgrey", linewidth=3, label="all that could be")
+    for number, (name, loads) in enumerate(points.items()):
+        factors = sorted(loads)
+        shares = [statistics.median(point.share for point in loads[factor]) for factor in factors]
+        axes.plot(factors, shares, marker="o", label=name)
+        for place in zip(factors, shares, strict=True):
+            axes.annotate(
+                f"{place[1]:.2f}", place, textcoords="offset points", xytext=(0, -16 if number else 8), ha="center"
+            )
+    axes.set(
+        xlabel="load, in times of the capacity", ylabel="answers in time, in times of the capacity", ylim=(-0.05, 1.2)
+    )
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

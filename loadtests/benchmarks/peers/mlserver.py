@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 from loadtests.benchmarks.peers.environment import Environment
-from loadtests.benchmarks.peers.peer import Peer
-from loadtests.benchmarks.peers.triton import free_port
+from loadtests.benchmarks.peers.peer import Peer, free_port
 
 REQUIREMENTS = ("mlserver", "uvloop<0.22", "onnxruntime", "opencv-python-headless")
 MODEL = "classifier"
+SHAPE = (1,)  # of one picture
 
 
 def mlserver(environment: Environment, folder: Path, graph: Path, *, workers: int) -> Peer:

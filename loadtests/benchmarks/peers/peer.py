@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -112,6 +113,14 @@ class Peer:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):  # all have ended
             os.killpg(self._process.pid, number)
+
+
+def free_port() -> int:
+    """Return a port of the loopback that was free a moment ago."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
 def _family(pid: int) -> list[int]:

@@ -1,15 +1,15 @@
 """Triton: its real core and gRPC front end, as the package nvidia-pytriton brings them, with its Python backend."""
 
 import shutil
-import socket
 import sysconfig
 from pathlib import Path
 
 from loadtests.benchmarks.peers.environment import Environment
-from loadtests.benchmarks.peers.peer import Peer
+from loadtests.benchmarks.peers.peer import Peer, free_port
 
 REQUIREMENTS = ("nvidia-pytriton", "onnxruntime", "opencv-python-headless")
 MODEL = "classifier"
+SHAPE = (1, 1)  # of one picture: batch and column
 _CONFIG = """\
 backend: "python"
 max_batch_size: 16
@@ -62,11 +62,3 @@ def triton(environment: Environment, folder: Path, graph: Path, *, classes: int,
         model=MODEL,
         log=folder / "triton.log",
     )
-
-
-def free_port() -> int:
-    """Return a port of the loopback that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 import ctypes
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -60,62 +59,6 @@ def test_parts_hold_all_rows_and_no_whole_run_too_many(count: int, sizes: tuple[
 
     assert set(parts) <= set(sizes)
     assert sum(parts[:-1]) < count <= sum(parts) or (count == 0 and parts == sizes[:1])
-
-
-def test_rows_of_a_larger_buffer_and_turned_ones_are_read_as_they_are(backend: OpenVinoBackend) -> None:
-    buffer = np.random.default_rng(0).integers(0, 256, (8, 2, 2, 3), np.uint8)
-    for rows in (buffer[:3], buffer[::2], buffer[:, ::-1]):
-        (sums,) = backend.run({"image": rows}, ["sum"])
-        np.testing.assert_array_equal(sums, rows.sum((1, 2, 3)).astype(np.float32))
-
-
-def test_outputs_are_fresh_arrays(backend: OpenVinoBackend) -> None:
-    buffer = ROWS.copy()
-    (first,) = backend.run({"image": buffer}, ["sum"])
-    kept = first.copy()
-    buffer[:] = 0
-    (second,) = backend.run({"image": buffer}, ["sum"])
-
-    np.testing.assert_array_equal(first, kept)
-    assert not np.shares_memory(first, second)
-
-
-def test_one_backend_serves_many_threads(tmp_path: Path) -> None:
-    backend = OpenVinoBackend(summing_graph(tmp_path / "model.onnx"), workers=4, batch_sizes=(1, 2, 4))
-    start = threading.Barrier(4)
-    wrong: list[list[float]] = []
-
-    def work(value: int) -> None:
-        rows = np.full((value + 1, 2, 2, 3), value, np.uint8)
-        start.wait()
-        sums = [backend.run({"image": rows}, ["sum"])[0].tolist() for _ in range(50)]
-        wrong.extend(one for one in sums if one != [12.0 * value] * (value + 1))
-
-    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert wrong == []
-
-
-@pytest.mark.parametrize(
-    "feeds",
-    [
-        {},
-        {"picture": ROWS},
-        {"image": ROWS, "more": ROWS},
-        {"image": ROWS.astype(np.float32)},
-        {"image": ROWS[0]},
-        {"image": ROWS[:, :1]},
-        {"image": np.array(["text"])},
-    ],
-    ids=["nothing", "wrong name", "too much", "wrong type", "wrong rank", "wrong size", "text"],
-)
-def test_wrong_inputs_fail_in_words(backend: OpenVinoBackend, feeds: dict[str, NDArray[np.generic]]) -> None:
-    with pytest.raises(BackendFailed, match="the graph failed: "):
-        backend.run(feeds, ["sum"])
 
 
 def test_unknown_output_fails_in_words(backend: OpenVinoBackend) -> None:
